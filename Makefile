@@ -1,0 +1,131 @@
+# Tenon. `make run` answers a question with the bundled model, `make test` runs every test; both
+# install what they lack (tools/deps). `make help` lists the rest.
+#
+# Sources are found by wildcard: a new file needs no edit here. Variables:
+#   CC=clang         another compiler
+#   OPT=-O2          optimisation
+#   SAN=address,undefined   or SAN=thread: instrumented build in a folder of its own
+
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+OPT     ?= -O2
+SAN     ?=
+comma   := ,
+VARIANT := $(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(TAG),-$(TAG))
+B       := build$(VARIANT:-%=/%)
+PREFIX  ?= /usr/local
+JOBS    ?= $(shell nproc)
+
+VERSION := $(shell cat VERSION)
+WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
+           -Wpointer-arith -Wcast-qual -Wwrite-strings -Werror
+FP      := -ffp-contract=off -fno-fast-math
+CFLAGS  := -std=c17 -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' $(OPT) -g -fno-omit-frame-pointer \
+           -fstack-protector-strong -fPIE -pthread $(WARN) $(FP) -Isrc
+LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
+LDLIBS  := -ljansson -lutf8proc -lxxhash -lcrypto -lm
+ifneq ($(SAN),)
+CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -DTENON_SANITIZED=1
+LDFLAGS += -fsanitize=$(SAN)
+endif
+
+ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
+ifeq ($(ARCH),x86_64)
+ISA_avx2   := -mavx2 -mfma -mf16c
+SKIP       := %_neon.c
+else
+SKIP       := %_avx2.c
+endif
+
+LIB_SRC  := $(filter-out $(SKIP),$(sort $(wildcard src/*/*.c)))
+LIB_SRC  := $(filter-out src/cli/main.c,$(LIB_SRC))
+LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o)
+TEST_SRC := $(filter-out $(SKIP),$(sort $(wildcard tests/*/test_*.c)))
+TEST_BIN := $(TEST_SRC:%.c=$B/%)
+TEST_AUX := $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/support/*.c)))
+FUZZ_SRC := $(sort $(wildcard fuzz/fuzz_*.c))
+TOOL_SRC := $(sort $(wildcard tools/*.c bench/*.c))
+TOOL_BIN := $(TOOL_SRC:%.c=$B/%)
+
+.PHONY: all run test lint fuzz install clean help tools deps
+.SECONDARY:
+
+all: deps $B/tenon
+
+# Installs what is missing; says so, and does nothing when nothing is.
+deps:
+	@tools/deps --check || tools/deps
+
+$B/tenon: $B/src/cli/main.o $B/libtenon.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$B/libtenon.a: $(LIB_OBJ)
+	@rm -f $@
+	@$(AR) rcs $@ $^
+
+$B/%_avx2.o: CFLAGS += $(ISA_avx2)
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  cc $<"
+	@$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$B/tests/%: $B/tests/%.o $(TEST_AUX) $B/libtenon.a
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+# The corpus of each fuzz target replays in the tests: fuzz/replay.c gives main().
+$B/fuzz/replay_%: $B/fuzz/fuzz_%.o $B/fuzz/replay.o $B/libtenon.a
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$B/tools/% $B/bench/%: $B/%.o
+$B/tools/%: $B/tools/%.o $B/libtenon.a
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$B/bench/%: $B/bench/%.o $B/libtenon.a
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+REPLAY_BIN := $(FUZZ_SRC:fuzz/fuzz_%.c=$B/fuzz/replay_%)
+
+tools: $(TOOL_BIN)
+
+test-build: deps $B/tenon $(TEST_BIN) $(REPLAY_BIN) $(TOOL_BIN)
+
+# tools/run-tests runs every test program, replays every corpus, prints one line each and a summary
+# "N passed, N failed".
+test:
+	@tools/deps --check || tools/deps
+	@$(MAKE) --no-print-directory -j$(JOBS) test-build
+	@BUILD=$B tools/run-tests $(TESTS)
+
+lint:
+	@tools/deps --check || tools/deps
+	@tools/lint
+
+# libFuzzer programs, built by clang into build/fuzz/; run: build/fuzz/fuzz_gguf fuzz/corpus/gguf
+fuzz:
+	@tools/deps --check || tools/deps
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang SAN=address,undefined,fuzzer-no-link \
+	    TAG=fuzz fuzz-build
+FUZZ_BIN := $(FUZZ_SRC:%.c=$B/%)
+fuzz-build: $(FUZZ_BIN)
+$B/fuzz/fuzz_%: $B/fuzz/fuzz_%.o $B/libtenon.a
+	@mkdir -p build/fuzz
+	@$(CC) $(LDFLAGS) -fsanitize=address,undefined,fuzzer -o $@ $^ $(LDLIBS)
+	@cp $@ build/fuzz/
+
+run:
+	@tools/deps --check || tools/deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon
+	@tools/first-run $B/tenon
+
+install: $B/tenon
+	install -D $B/tenon $(DESTDIR)$(PREFIX)/bin/tenon
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
+	@echo "targets: all run test lint fuzz tools install clean"
+
+-include $(shell [ -d $B ] && find $B -name '*.d' 2>/dev/null)

@@ -1,0 +1,36 @@
+/* Files, read whole or at an offset. Regular files only. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct file {
+    int fd; /* -1 when closed */
+    uint64_t size;
+    char *path; /* as given, for messages */
+};
+
+/* Opens a regular file for reading. On failure *f is closed (fd -1). */
+MUST_USE int file_open(struct file *f, const char *path, struct err *err);
+
+/* Opens `name` inside directory `dir` for reading. The name comes from a file that may be hostile:
+ * only [A-Za-z0-9._-]+, no symbolic link, nothing outside dir (openat2 RESOLVE_BENEATH). */
+MUST_USE int file_open_beneath(struct file *f, const char *dir, const char *name, struct err *err);
+
+void file_close(struct file *f); /* takes a closed one */
+
+/* Reads exactly size bytes at offset; the file having shrunk since file_open is an error. Safe
+ * from several threads. */
+MUST_USE int file_read(const struct file *f, uint64_t offset, void *out, size_t size,
+                       struct err *err);
+
+/* Tells the kernel that these bytes are not needed in its cache any more. */
+void file_forget(const struct file *f, uint64_t offset, uint64_t size);
+
+/* The whole file, at most max bytes, followed by a NUL that *size does not count. The caller
+ * frees. "-" is standard input. */
+MUST_USE int file_slurp(const char *path, size_t max, char **out, size_t *size, struct err *err);
+
+/* Writes beside `path` first, syncs and renames: a reader sees the old file or the new one. */
+MUST_USE int file_replace(const char *path, const void *data, size_t size, struct err *err);
