@@ -1,0 +1,204 @@
+/* Attention of one query row; numerics, section 6. Scores with lanes = heads, values with lanes =
+ * dimensions, so that every chain stays in one lane. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "cpu/fmath_avx2.h"
+#include "cpu/kernels_avx2.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 8")
+
+enum { LANES = 8, KEYS = 6, HEADS = 4, VECTORS = 3 };
+
+/* Heads [head0, head1) as columns: column c of q_t [head_dim][ld] and of p [n][ld] is head0 + c. ld is
+ * the number of heads rounded up to 8; the columns beyond repeat the last head and are dropped. */
+struct job {
+    float *o;
+    int head0, n_heads, ld, head_dim, n;
+    const float *keys;
+    const int32_t *block_end;
+    int n_blocks;
+    float *q_t, *p;
+};
+
+static void transpose_queries(const struct job *j, const float *q)
+{
+    for (int c = 0; c < j->ld; c++) {
+        int h = j->head0 + (c < j->n_heads ? c : j->n_heads - 1);
+        const float *from = q + (size_t)h * (size_t)j->head_dim;
+        for (int d = 0; d < j->head_dim; d++)
+            j->q_t[(size_t)d * (size_t)j->ld + (size_t)c] = from[d];
+    }
+}
+
+/* Scores of `keys` keys for `vectors` x 8 heads from column c on. */
+INLINE void score_tile(const struct job *j, int first, int c, __m256 scale, int keys, int vectors)
+{
+    const float *key = j->keys + (size_t)first * (size_t)j->head_dim, *q = j->q_t + c;
+    __m256 s[KEYS][2];
+    UNROLL
+    for (int i = 0; i < keys; i++)
+        s[i][0] = s[i][1] = _mm256_setzero_ps();
+    for (int d = 0; d < j->head_dim; d++, q += j->ld) {
+        __m256 q0 = _mm256_loadu_ps(q), q1 = vectors > 1 ? _mm256_loadu_ps(q + LANES) : q0;
+        UNROLL
+        for (int i = 0; i < keys; i++) {
+            __m256 k = _mm256_set1_ps(key[(size_t)i * (size_t)j->head_dim + (size_t)d]);
+            s[i][0] = _mm256_fmadd_ps(q0, k, s[i][0]);
+            if (vectors > 1) s[i][1] = _mm256_fmadd_ps(q1, k, s[i][1]);
+        }
+    }
+    UNROLL
+    for (int i = 0; i < keys; i++) {
+        float *p = j->p + (size_t)(first + i) * (size_t)j->ld + c;
+        _mm256_storeu_ps(p, _mm256_mul_ps(s[i][0], scale));
+        if (vectors > 1) _mm256_storeu_ps(p + LANES, _mm256_mul_ps(s[i][1], scale));
+    }
+}
+
+static void score_heads(const struct job *j, int c, float scale_of_scores, int vectors)
+{
+    __m256 scale = _mm256_set1_ps(scale_of_scores);
+    int i = 0;
+    if (vectors > 1) {
+        for (; i + KEYS <= j->n; i += KEYS)
+            score_tile(j, i, c, scale, KEYS, 2);
+        for (; i < j->n; i++)
+            score_tile(j, i, c, scale, 1, 2);
+    } else {
+        for (; i + KEYS <= j->n; i += KEYS)
+            score_tile(j, i, c, scale, KEYS, 1);
+        for (; i < j->n; i++)
+            score_tile(j, i, c, scale, 1, 1);
+    }
+}
+
+/* Scores to p for the 8 heads from column c; returns 1 / Z of each. */
+static __m256 weigh_keys(const struct job *j, int c, __m256 sink)
+{
+    __m256 max = sink, z = _mm256_setzero_ps();
+    for (int i = 0; i < j->n; i++)
+        max = _mm256_max_ps(_mm256_loadu_ps(j->p + (size_t)i * (size_t)j->ld + c), max);
+    for (int b = 0, i = 0; b < j->n_blocks; b++) {
+        __m256 zb = _mm256_setzero_ps();
+        for (; i < j->block_end[b]; i++) {
+            float *at = j->p + (size_t)i * (size_t)j->ld + c;
+            __m256 p = fm8_exp(_mm256_sub_ps(_mm256_loadu_ps(at), max));
+            _mm256_storeu_ps(at, p);
+            zb = _mm256_add_ps(zb, p);
+        }
+        z = _mm256_add_ps(z, zb);
+    }
+    z = _mm256_add_ps(z, fm8_exp(_mm256_sub_ps(sink, max)));
+    return _mm256_div_ps(_mm256_set1_ps(1.0f), z);
+}
+
+/* o[d .. ] of `heads` heads from column c: `vectors` x 8 dimensions. */
+INLINE void sum_tile(const struct job *j, int c, int d, const float *inverse, int heads,
+                     int vectors)
+{
+    __m256 total[HEADS][VECTORS], part[HEADS][VECTORS];
+    UNROLL
+    for (int h = 0; h < heads; h++) {
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            total[h][v] = _mm256_setzero_ps();
+    }
+    for (int b = 0, i = 0; b < j->n_blocks; b++) {
+        UNROLL
+        for (int h = 0; h < heads; h++) {
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                part[h][v] = _mm256_setzero_ps();
+        }
+        const float *p = j->p + (size_t)i * (size_t)j->ld + c;
+        const float *key = j->keys + (size_t)i * (size_t)j->head_dim + d;
+        for (; i < j->block_end[b]; i++, p += j->ld, key += j->head_dim) {
+            __m256 value[VECTORS];
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                value[v] = _mm256_loadu_ps(key + LANES * v);
+            UNROLL
+            for (int h = 0; h < heads; h++) {
+                __m256 weight = _mm256_set1_ps(p[h]);
+                UNROLL
+                for (int v = 0; v < vectors; v++)
+                    part[h][v] = _mm256_fmadd_ps(weight, value[v], part[h][v]);
+            }
+        }
+        UNROLL
+        for (int h = 0; h < heads; h++) {
+            UNROLL
+            for (int v = 0; v < vectors; v++)
+                total[h][v] = _mm256_add_ps(total[h][v], part[h][v]);
+        }
+    }
+    UNROLL
+    for (int h = 0; h < heads; h++) {
+        float *o = j->o + (size_t)(j->head0 + c + h) * (size_t)j->head_dim + d;
+        UNROLL
+        for (int v = 0; v < vectors; v++)
+            _mm256_storeu_ps(o + LANES * v, _mm256_mul_ps(total[h][v], _mm256_set1_ps(inverse[h])));
+    }
+}
+
+/* One dimension of one head: the end of rows that are no multiple of 8. */
+static void sum_value(const struct job *j, int c, int d, float inverse)
+{
+    float total = 0.0f;
+    for (int b = 0, i = 0; b < j->n_blocks; b++) {
+        float part = 0.0f;
+        for (; i < j->block_end[b]; i++)
+            part = __builtin_fmaf(j->p[(size_t)i * (size_t)j->ld + (size_t)c],
+                                  j->keys[(size_t)i * (size_t)j->head_dim + (size_t)d], part);
+        total = total + part;
+    }
+    j->o[(size_t)(j->head0 + c) * (size_t)j->head_dim + (size_t)d] = total * inverse;
+}
+
+static void sum_heads(const struct job *j, int c, const float *inverse, int heads)
+{
+    int d = 0;
+    for (; d + LANES * VECTORS <= j->head_dim && heads == HEADS; d += LANES * VECTORS)
+        sum_tile(j, c, d, inverse, HEADS, VECTORS);
+    for (; d + LANES <= j->head_dim && heads == HEADS; d += LANES)
+        sum_tile(j, c, d, inverse, HEADS, 1);
+    for (int h = 0; h < heads; h++) {
+        int from = d;
+        for (; from + LANES * VECTORS <= j->head_dim; from += LANES * VECTORS)
+            sum_tile(j, c + h, from, inverse + h, 1, VECTORS);
+        for (; from + LANES <= j->head_dim; from += LANES)
+            sum_tile(j, c + h, from, inverse + h, 1, 1);
+        for (; from < j->head_dim; from++)
+            sum_value(j, c + h, from, inverse[h]);
+    }
+}
+
+void attend_avx2(float *o, const float *q, int head0, int head1, int head_dim, const float *keys,
+                 int n, const int32_t *block_end, int n_blocks, const float *sink, float scale,
+                 float *scores)
+{
+    struct job j = {.o = o,
+                    .head0 = head0,
+                    .n_heads = head1 - head0,
+                    .ld = (head1 - head0 + LANES - 1) / LANES * LANES,
+                    .head_dim = head_dim,
+                    .n = n,
+                    .keys = keys,
+                    .block_end = block_end,
+                    .n_blocks = n_blocks};
+    j.q_t = scores;
+    j.p = scores + (size_t)head_dim * (size_t)j.ld;
+    transpose_queries(&j, q);
+    for (int c = 0; c < j.ld; c += 2 * LANES)
+        score_heads(&j, c, scale, j.ld - c > LANES ? 2 : 1);
+    for (int c = 0; c < j.n_heads; c += LANES) {
+        int heads = j.n_heads - c < LANES ? j.n_heads - c : LANES;
+        float sinks[LANES] = {0}, inverse[LANES];
+        memcpy(sinks, sink + head0 + c, (size_t)heads * sizeof *sinks);
+        _mm256_storeu_ps(inverse, weigh_keys(&j, c, _mm256_loadu_ps(sinks)));
+        for (int h = 0; h < heads; h += HEADS)
+            sum_heads(&j, c + h, inverse + h, heads - h < HEADS ? heads - h : HEADS);
+    }
+}

@@ -1,0 +1,74 @@
+/* Elementwise kernels. Tails go through the reference: an element's bits do not depend on its place. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "cpu/fmath_avx2.h"
+#include "cpu/kernels_avx2.h"
+#include "cpu/kernels_ref.h"
+#include "quant/convert.h"
+
+enum { LANES = 8 };
+
+/* e4m3: sign, exponent and mantissa at their places in an f32 are the value 2^-120. */
+static __m256 e4m3_values(const uint8_t *p)
+{
+    __m256i c = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    __m256i size = _mm256_and_si256(c, _mm256_set1_epi32(0x7f));
+    __m256i sign = _mm256_slli_epi32(_mm256_andnot_si256(_mm256_set1_epi32(0x7f), c), 24);
+    __m256 f = _mm256_castsi256_ps(_mm256_or_si256(_mm256_slli_epi32(size, 20), sign));
+    __m256i is_nan = _mm256_cmpeq_epi32(size, _mm256_set1_epi32(0x7f));
+    __m256 nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
+    f = _mm256_mul_ps(f, _mm256_set1_ps(0x1p120f));
+    return _mm256_blendv_ps(f, nan, _mm256_castsi256_ps(is_nan));
+}
+
+void row_decode_avx2(float *out, const uint8_t *row, int head_dim, int rope_dim, int rounded)
+{
+    if (!rounded) {
+        memcpy(out, row, (size_t)head_dim * sizeof *out);
+        return;
+    }
+    int n = head_dim - rope_dim, i = 0;
+    const uint8_t *rope = row + n, *scale = rope + 2 * (size_t)rope_dim;
+    for (int g = 0; g < n / KV_FP8_GROUP; g++) {
+        __m256 s = _mm256_set1_ps(e8m0_to_f32(scale[g]));
+        for (int k = g * KV_FP8_GROUP; k < (g + 1) * KV_FP8_GROUP; k += LANES)
+            _mm256_storeu_ps(out + k, _mm256_mul_ps(e4m3_values(row + k), s));
+    }
+    for (; i + LANES <= rope_dim; i += LANES) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(rope + 2 * i));
+        __m256 x = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+        __m256 quiet = _mm256_and_ps(_mm256_cmp_ps(x, x, _CMP_UNORD_Q),
+                                     _mm256_castsi256_ps(_mm256_set1_epi32(0x400000)));
+        _mm256_storeu_ps(out + n + i, _mm256_or_ps(x, quiet));
+    }
+    for (; i < rope_dim; i++)
+        out[n + i] = bf16_to_f32((uint16_t)(rope[2 * i] | rope[2 * i + 1] << 8));
+}
+
+/* min and max give their second operand when one is NaN. */
+void swiglu_avx2(float *out, const float *g, const float *u, int n, float limit, float w)
+{
+    __m256 most = _mm256_set1_ps(limit), least = _mm256_set1_ps(-limit), weight = _mm256_set1_ps(w);
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        __m256 gate = _mm256_min_ps(most, _mm256_loadu_ps(g + i));
+        __m256 up = _mm256_max_ps(least, _mm256_min_ps(most, _mm256_loadu_ps(u + i)));
+        _mm256_storeu_ps(out + i, _mm256_mul_ps(_mm256_mul_ps(fm8_silu(gate), up), weight));
+    }
+    swiglu_ref(out + i, g + i, u + i, n - i, limit, w);
+}
+
+void mix_avx2(float *y, const float *x, size_t ldx, const float *a, int n_streams, int n)
+{
+    int i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        __m256 sum = _mm256_mul_ps(_mm256_set1_ps(a[0]), _mm256_loadu_ps(x + i));
+        for (int j = 1; j < n_streams; j++) {
+            __m256 v = _mm256_loadu_ps(x + (size_t)j * ldx + i);
+            sum = _mm256_fmadd_ps(_mm256_set1_ps(a[j]), v, sum);
+        }
+        _mm256_storeu_ps(y + i, sum);
+    }
+    mix_ref(y + i, x + i, ldx, a, n_streams, n - i);
+}

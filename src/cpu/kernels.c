@@ -1,0 +1,50 @@
+#include "cpu/kernels.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* AVX2, FMA and F16C, and an operating system that saves the upper halves of the registers. */
+static int has_avx2(void)
+{
+    enum {
+        FMA = 1 << 12,
+        OSXSAVE = 1 << 27,
+        AVX = 1 << 28,
+        F16C = 1 << 29,
+        AVX2 = 1 << 5,
+        YMM = 6
+    };
+    const unsigned need = FMA | OSXSAVE | AVX | F16C;
+    unsigned a, b, c, d, xcr0, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need) != need) return 0;
+    __asm__("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+    if ((xcr0 & YMM) != YMM) return 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & AVX2);
+}
+#endif
+
+static int always(void)
+{
+    return 1;
+}
+
+/* Best first. */
+static const struct {
+    const struct cpu_kernels *kernels;
+    int (*usable)(void);
+} tables[] = {
+#if defined(__x86_64__)
+    {&kernels_avx2, has_avx2},
+#endif
+    {&kernels_ref, always},
+};
+
+const struct cpu_kernels *kernels_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
+        if ((!name || !strcmp(name, tables[i].kernels->name)) && tables[i].usable())
+            return tables[i].kernels;
+    return NULL;
+}

@@ -1,0 +1,17 @@
+/* The kernels of kernels_ref.c: plain C, and the definition of the bits. Contracts: cpu/kernels.h. */
+#pragma once
+#include "cpu/kernels.h"
+
+void matmul_int_ref(float *y, size_t ldy, const struct packed *w, int row0, int row1,
+                    const struct acts *x, int x_first, const int32_t *idx, int n_t);
+void matmul_f32_ref(float *y, size_t ldy, const struct packed *w, int row0, int row1,
+                    const struct acts *x, int x_first, const int32_t *idx, int n_t);
+float sum_squares_ref(const float *x, int n);
+void row_decode_ref(float *out, const uint8_t *row, int head_dim, int rope_dim, int rounded);
+void attend_ref(float *o, const float *q, int head0, int head1, int head_dim, const float *keys,
+                int n, const int32_t *block_end, int n_blocks, const float *sink, float scale,
+                float *scores);
+void swiglu_ref(float *out, const float *g, const float *u, int n, float limit, float w);
+void mix_ref(float *y, const float *x, size_t ldx, const float *a, int n_streams, int n);
+void index_scores_ref(float *score, const int8_t *q, const float *q_scale, const float *w,
+                      int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);

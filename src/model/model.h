@@ -1,0 +1,50 @@
+/* DeepSeek-V4: weights bound to a device, and the forward pass over any mix of sequences. */
+#pragma once
+#include "format/weights.h"
+#include "model/kv.h"
+#include "ops/backend.h"
+
+struct model;
+
+struct model_options {
+    bool mtp; /* load the MTP block and keep its ring, if the checkpoint has one */
+    bool progress; /* a progress bar on stderr while loading */
+};
+
+/* Binds every tensor that the config asks for: shape and dtype are checked, then packed for b (in
+ * parallel). b and w are borrowed: b until model_close, w until model_open returns. */
+MUST_USE int model_open(struct model **out, struct backend *b, const struct weights *w,
+                        const struct model_options *options, struct err *err);
+void model_close(struct model *m); /* takes NULL */
+
+const struct config *model_config(const struct model *m);
+const struct kv_layout *model_layout(const struct model *m);
+struct backend *model_backend(const struct model *m);
+bool model_has_mtp(const struct model *m);
+
+/* Packed bytes on the device, and the bytes that decoding one token reads (dense part, n_used of the
+ * routed experts, one embedding row). */
+size_t model_bytes(const struct model *m);
+size_t model_bytes_per_token(const struct model *m);
+
+/* One sequence's share of a forward pass: n new tokens at positions kv_length .. */
+struct model_input {
+    struct kv *kv;
+    const int *tokens; /* each in [0, vocab), checked */
+    int n;             /* >= 1 */
+    int n_logits;      /* logits of the last n_logits of them are wanted, 0..n */
+};
+
+struct model_output {
+    float *logits; /* [sum of n_logits, V], inputs in order; host memory of the caller */
+    float *mtp_logits; /* NULL, or room for [sum of n, V]: MTP's logits for every pair
+                          (streams at p - 1, token at p) that the step completes */
+    int n_mtp; /* out: rows of mtp_logits */
+};
+
+/* Runs all inputs in one step and advances their kv. The same bits for every way to cut or mix.
+ * On failure (ERR_LIMIT: no pages; ERR_NUMERIC: NaN or infinity in logits; ERR_CANCELLED) the
+ * sequences must be freed or replaced by an earlier fork. */
+MUST_USE int model_forward(struct model *m, const struct model_input *in, int n_in,
+                           struct model_output *out, const struct observer *observer,
+                           struct err *err);
