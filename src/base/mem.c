@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 
-enum { HUGE_PAGE = 2 << 20 };
+enum { SMALL_PAGE = 4096, HUGE_PAGE = 2 << 20 };
 
 void *xmalloc(size_t size)
 {
@@ -61,9 +61,9 @@ void *mem_pages(size_t size)
         if (p) memset(p, 0, bytes);
         return p;
     }
-    /* mmap gives 4 KiB alignment; map one huge page more and trim, so that huge pages can back all
-     * of it. */
-    size_t bytes = round_up(size, HUGE_PAGE);
+    /* mmap gives 4 KiB alignment; map one huge page more and trim, so that huge pages can back all of
+     * it but the tail. */
+    size_t bytes = round_up(size, SMALL_PAGE);
     char *raw = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED) return NULL;
@@ -80,7 +80,7 @@ void mem_pages_free(void *p, size_t size)
     if (size < HUGE_PAGE)
         free(p);
     else
-        munmap(p, round_up(size, HUGE_PAGE));
+        munmap(p, round_up(size, SMALL_PAGE));
 }
 
 size_t mem_peak(void)

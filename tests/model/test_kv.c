@@ -9,7 +9,8 @@
 #include "../support/golden.h"
 #include "base/mem.h"
 
-static const char *const models[] = {"tests/golden/zeta", "tests/golden/alpha", "tests/golden/beta"};
+static const char *const models[] = {"tests/golden/zeta", "tests/golden/alpha",
+                                     "tests/golden/beta"};
 enum { N_MODELS = sizeof models / sizeof *models, LENGTH = 300 };
 
 static void fill(int32_t *tokens, int n, int vocab, uint32_t seed)
