@@ -102,8 +102,8 @@ static void attend_heads(void *ctx, int first, int last, int thread)
         int head0 = i % parts * job->heads;
         int head1 = head0 + job->heads < a->n_heads ? head0 + job->heads : a->n_heads;
         float *o = a->o->f32 + (size_t)k->t * (size_t)a->o->k;
-        cpu_of(job->s)->k->attend(o, a->q->data + (size_t)k->t * (size_t)a->q->cols, head0, head1, d,
-                                  k->keys, keys_of(k), k->block_end, k->n_blocks,
+        cpu_of(job->s)->k->attend(o, a->q->data + (size_t)k->t * (size_t)a->q->cols, head0, head1,
+                                  d, k->keys, keys_of(k), k->block_end, k->n_blocks,
                                   packed_f32(a->sink), a->scale,
                                   job->scores + (size_t)thread * job->scores_size);
         const float *cs = a->cs->data + (size_t)k->t * (size_t)l->rope_dim;

@@ -5,9 +5,7 @@
 
 #include "cpu/fmath_avx2.h"
 #include "cpu/kernels_avx2.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
+#include "cpu/unroll.h"
 
 enum { LANES = 8, KEYS = 6, HEADS = 4, VECTORS = 3 };
 

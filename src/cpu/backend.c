@@ -57,7 +57,8 @@ static void block_read(struct backend *b, void *host, const void *block, size_t 
     memcpy(host, (const char *)block + offset, size);
 }
 
-static void block_write(struct backend *b, void *block, size_t offset, const void *host, size_t size)
+static void block_write(struct backend *b, void *block, size_t offset, const void *host,
+                        size_t size)
 {
     (void)b;
     memcpy((char *)block + offset, host, size);

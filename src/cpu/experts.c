@@ -185,7 +185,8 @@ static void combine_rows(void *ctx, int first, int last, int thread)
     }
 }
 
-static const struct expert *active_expert(const struct experts_args *a, const struct groups *g, int i)
+static const struct expert *active_expert(const struct experts_args *a, const struct groups *g,
+                                          int i)
 {
     return g->expert[i] < 0 ? a->shared : &a->experts[g->expert[i]];
 }
@@ -230,12 +231,13 @@ static void run_out(struct step *s, const struct expert_job *job, struct linear 
     const struct groups *g = job->g;
     for (int i = 0; i < g->n_active; i++) {
         inner[i] = acts_from(job->inner, g->start[i]);
-        list[i] = (struct linear){.y = job->out->data + (size_t)g->start[i] * (size_t)job->out->cols,
-                                  .ldy = (size_t)job->out->cols,
-                                  .w = active_expert(job->a, g, i)->down,
-                                  .n_rows = job->out->cols,
-                                  .x = &inner[i],
-                                  .n_t = g->start[i + 1] - g->start[i]};
+        list[i] =
+            (struct linear){.y = job->out->data + (size_t)g->start[i] * (size_t)job->out->cols,
+                            .ldy = (size_t)job->out->cols,
+                            .w = active_expert(job->a, g, i)->down,
+                            .n_rows = job->out->cols,
+                            .x = &inner[i],
+                            .n_t = g->start[i + 1] - g->start[i]};
     }
     linears_run(s, list, g->n_active);
 }
@@ -246,7 +248,8 @@ void cpu_experts(struct step *s, const struct experts_args *a)
     struct groups g;
     if (group_pairs(s, &g, a)) return;
     int inner_dim = a->experts[0].gate->rows;
-    struct tensor gate = step_f32(s, g.n_places, inner_dim), up = step_f32(s, g.n_places, inner_dim);
+    struct tensor gate = step_f32(s, g.n_places, inner_dim),
+                  up = step_f32(s, g.n_places, inner_dim);
     struct tensor out = step_f32(s, g.n_places, a->y->cols);
     struct acts inner = step_acts(s, g.n_places, inner_dim);
     float *weight = cpu_scratch(s, (size_t)g.n_places * sizeof *weight);

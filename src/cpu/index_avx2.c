@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "cpu/kernels_avx2.h"
-
-#define UNROLL _Pragma("GCC unroll 8")
+#include "cpu/unroll.h"
 
 enum { GROUP = 32, LANES = 8, KEY_TILES = 4, HEADS = 32 };
 

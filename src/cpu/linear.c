@@ -50,7 +50,8 @@ void linears_run(struct step *s, const struct linear *list, int n)
     for (int i = 0; i < n; i++)
         total += list[i].n_rows;
     long share = total / (8L * pool_threads(cpu_of(s)->pool));
-    int chunk = share >= MAX_CHUNK ? MAX_CHUNK : (int)(share + PACK_ROWS - 1) / PACK_ROWS * PACK_ROWS;
+    int chunk =
+        share >= MAX_CHUNK ? MAX_CHUNK : (int)(share + PACK_ROWS - 1) / PACK_ROWS * PACK_ROWS;
     if (chunk < PACK_ROWS) chunk = PACK_ROWS;
 
     first[0] = 0;

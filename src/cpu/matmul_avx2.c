@@ -4,9 +4,7 @@
 #include <string.h>
 
 #include "cpu/kernels_avx2.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
+#include "cpu/unroll.h"
 
 enum { GROUP = 32, TOKENS = 6, AHEAD = 4096 };
 
@@ -169,11 +167,12 @@ INLINE void rows_8bit(float *out, const uint8_t *w, int groups, const struct til
         _mm256_store_ps(out + 8 * t, acc[t]);
 }
 
-/* 32 e4m3 codes to round(64 |value|) with the code's sign, 16 bits each: lo rows 0 1 4 5, hi rows 2 3 6
- * 7. With n the low four bits of the code (exponent's last bit, mantissa) and h the other three of the
- * exponent, 64 |value| = a(n) 4^h / 16, a = (8 + m) << e0; but 2 n for exponent 0, which rounds to
- * 0 below code 4 and to 1 from there, as a(n) does. Both factors are negative, since 2 * 4^7 as a
- * positive one does not fit; mulhrs rounds half up. */
+/* 32 e4m3 codes to sign * floor(64 |value| + 1/2), 16 bits each: lo rows 0 1 4 5, hi rows 2 3 6 7. With n
+ * the low four bits of the code (exponent's last bit, mantissa) and h the other three of the exponent,
+ * 64 |value| = a 4^h / 16, a = (8 + m) << e0; but 2 n for exponent 0, which rounds to 0 below code 4 and
+ * to 1 from there, as a does. mulhrs takes a with the opposite sign, and -2 4^h, as +2 4^7 would not fit.
+ * It rounds half up; a negative value is pushed down by the low byte of its factor, too little to show
+ * but at a half. */
 INLINE void fp8_integers(__m256i *lo, __m256i *hi, __m256i v)
 {
     /* -4 a by (code - 4) mod 16; a shuffle gives 0 where code - 4 is negative */
@@ -191,18 +190,18 @@ INLINE void fp8_integers(__m256i *lo, __m256i *hi, __m256i v)
     __m256i a = _mm256_shuffle_epi8(mantissa, _mm256_sub_epi8(size, _mm256_set1_epi8(4)));
     __m256i h = _mm256_and_si256(_mm256_srli_epi16(size, 4), _mm256_set1_epi8(15));
     __m256i bl = _mm256_shuffle_epi8(power_lo, h), bh = _mm256_shuffle_epi8(power_hi, h);
-    __m256i zero = _mm256_setzero_si256();
-    *lo = _mm256_mulhrs_epi16(_mm256_unpacklo_epi8(zero, a), _mm256_unpacklo_epi8(bl, bh));
-    *hi = _mm256_mulhrs_epi16(_mm256_unpackhi_epi8(zero, a), _mm256_unpackhi_epi8(bl, bh));
-    *lo = _mm256_sign_epi16(*lo, _mm256_unpacklo_epi8(v, v));
-    *hi = _mm256_sign_epi16(*hi, _mm256_unpackhi_epi8(v, v));
+    __m256i push = _mm256_and_si256(bl, _mm256_cmpgt_epi8(_mm256_setzero_si256(), v));
+    a = _mm256_sign_epi8(a, v);
+    *lo = _mm256_mulhrs_epi16(_mm256_unpacklo_epi8(push, a), _mm256_unpacklo_epi8(bl, bh));
+    *hi = _mm256_mulhrs_epi16(_mm256_unpackhi_epi8(push, a), _mm256_unpackhi_epi8(bl, bh));
 }
 
+/* Integers of the group first, then the products: both at once need more registers than there are. */
 INLINE void group_fp8(__m256 *acc, const uint8_t *code, __m256 ws, const struct tile *x, int g,
                       int n)
 {
     _Alignas(32) int16_t q[TOKENS][GROUP];
-    __m256i lo[TOKENS], hi[TOKENS];
+    __m256i w[8][2], lo[TOKENS], hi[TOKENS];
     UNROLL
     for (int t = 0; t < n; t++) {
         const __m128i *from = (const __m128i *)(const void *)(x->q[t] + GROUP * g);
@@ -210,15 +209,17 @@ INLINE void group_fp8(__m256 *acc, const uint8_t *code, __m256 ws, const struct 
         _mm256_store_si256((__m256i *)(q[t] + 16), _mm256_cvtepi8_epi16(_mm_loadu_si128(from + 1)));
         lo[t] = hi[t] = _mm256_setzero_si256();
     }
+    __asm__("" : "+m"(q)); /* broadcasts from memory cost less than from a register */
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        fp8_integers(&w[i][0], &w[i][1], load(code + 32 * i));
     UNROLL
     for (int i = 0; i < 8; i++) {
-        __m256i a, b;
-        fp8_integers(&a, &b, load(code + 32 * i));
         UNROLL
         for (int t = 0; t < n; t++) {
             __m256i s = spread64(q[t] + 4 * i);
-            lo[t] = in_register(_mm256_add_epi32(lo[t], _mm256_madd_epi16(a, s)));
-            hi[t] = in_register(_mm256_add_epi32(hi[t], _mm256_madd_epi16(b, s)));
+            lo[t] = in_register(_mm256_add_epi32(lo[t], _mm256_madd_epi16(w[i][0], s)));
+            hi[t] = in_register(_mm256_add_epi32(hi[t], _mm256_madd_epi16(w[i][1], s)));
         }
     }
     UNROLL

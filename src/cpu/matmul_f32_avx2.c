@@ -3,15 +3,26 @@
 #include <string.h>
 
 #include "cpu/kernels_avx2.h"
-
-#define INLINE static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
+#include "cpu/unroll.h"
 
 enum { GROUP = 32, SUMS = 16, ROWS = 2, TOKENS = 3, TOKEN_TILES = 4, TILE_K = 256, AHEAD = 2048 };
 
 struct sums {
     __m256 lo, hi; /* partial sums 0..7 and 8..15 */
 };
+
+/* Keeps the compiler from moving a partial sum to memory. */
+INLINE __m256 in_register(__m256 v)
+{
+    __asm__ volatile("" : "+x"(v));
+    return v;
+}
+
+/* Beyond the end of the data nothing is fetched. */
+INLINE void prefetch(const uint8_t *p, size_t ahead)
+{
+    _mm_prefetch((const char *)(uintptr_t)((uintptr_t)p + ahead), _MM_HINT_T0);
+}
 
 /* Adds the sums as the contract's tree does. */
 static float tree(struct sums p)
@@ -31,86 +42,96 @@ INLINE __m256 load_8(const uint8_t *p, enum weight_format f)
 }
 
 /* The last n < 16 values: those lanes only. Copies, so that nothing beyond them is read. */
-static struct sums add_tail(struct sums p, const uint8_t *w, const float *x, int n,
-                            enum weight_format f)
+static void add_tail(struct sums *p, const uint8_t *w, const float *x, int n, enum weight_format f)
 {
     size_t size = f == WF_F32 ? 4 : 2;
     uint8_t wt[4 * SUMS] = {0};
     float xt[SUMS] = {0};
-    if (n == 0) return p;
+    if (n == 0) return;
     memcpy(wt, w, (size_t)n * size);
     memcpy(xt, x, (size_t)n * sizeof *x);
     __m256 i = _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7);
     __m256 in_lo = _mm256_cmp_ps(i, _mm256_set1_ps((float)n), _CMP_LT_OQ);
     __m256 in_hi = _mm256_cmp_ps(i, _mm256_set1_ps((float)(n - 8)), _CMP_LT_OQ);
-    __m256 lo = _mm256_fmadd_ps(load_8(wt, f), _mm256_loadu_ps(xt), p.lo);
-    __m256 hi = _mm256_fmadd_ps(load_8(wt + 8 * size, f), _mm256_loadu_ps(xt + 8), p.hi);
-    p.lo = _mm256_blendv_ps(p.lo, lo, in_lo);
-    p.hi = _mm256_blendv_ps(p.hi, hi, in_hi);
-    return p;
+    __m256 lo = _mm256_fmadd_ps(load_8(wt, f), _mm256_loadu_ps(xt), p->lo);
+    __m256 hi = _mm256_fmadd_ps(load_8(wt + 8 * size, f), _mm256_loadu_ps(xt + 8), p->hi);
+    p->lo = _mm256_blendv_ps(p->lo, lo, in_lo);
+    p->hi = _mm256_blendv_ps(p->hi, hi, in_hi);
 }
 
-/* p[r][t] += two rows of w times token t, over n values: a multiple of 16, or up to a row's end. */
-INLINE void dot(struct sums p[ROWS][TOKENS], const uint8_t *const w[ROWS], const float *const *x,
-                int n, int n_t, enum weight_format f)
+/* Two rows against n_t tokens. Their bytes lie one after the other, so what comes ahead of a row's end
+ * is two rows further. */
+struct span {
+    const uint8_t *w[ROWS];
+    const float *x[TOKENS];
+    int n; /* values: a multiple of 16, or up to a row's end */
+};
+
+/* p[r][t] += row r times token t. */
+INLINE void dot(struct sums p[ROWS][TOKENS], const struct span *in, int n_t, enum weight_format f)
 {
-    size_t size = f == WF_F32 ? 4 : 2;
-    struct sums s[ROWS][TOKENS];
-    int k = 0;
+    size_t size = f == WF_F32 ? 4 : 2, row_bytes = (size_t)in->n * size;
+    const uint8_t *w0 = in->w[0], *w1 = in->w[1];
+    __m256 s[ROWS][TOKENS][2];
+    int k = 0, n = in->n;
     UNROLL
-    for (int r = 0; r < ROWS; r++) {
-        UNROLL
-        for (int t = 0; t < n_t; t++)
-            s[r][t] = p[r][t];
+    for (int t = 0; t < n_t; t++) {
+        s[0][t][0] = p[0][t].lo;
+        s[0][t][1] = p[0][t].hi;
+        s[1][t][0] = p[1][t].lo;
+        s[1][t][1] = p[1][t].hi;
     }
     for (; k + SUMS <= n; k += SUMS) {
+        size_t at = (size_t)k * size, ahead = at + AHEAD < row_bytes ? AHEAD : AHEAD + row_bytes;
+        prefetch(w0 + at, ahead);
+        prefetch(w1 + at, ahead);
         UNROLL
-        for (int r = 0; r < ROWS; r++) {
-            const uint8_t *at = w[r] + (size_t)k * size;
-            _mm_prefetch((const char *)(uintptr_t)((uintptr_t)at + AHEAD), _MM_HINT_T0);
-            __m256 lo = load_8(at, f), hi = load_8(at + 8 * size, f);
+        for (int half = 0; half < 2; half++) {
+            __m256 a = load_8(w0 + at + 8 * size * (size_t)half, f);
+            __m256 b = load_8(w1 + at + 8 * size * (size_t)half, f);
             UNROLL
             for (int t = 0; t < n_t; t++) {
-                s[r][t].lo = _mm256_fmadd_ps(lo, _mm256_loadu_ps(x[t] + k), s[r][t].lo);
-                s[r][t].hi = _mm256_fmadd_ps(hi, _mm256_loadu_ps(x[t] + k + 8), s[r][t].hi);
+                __m256 x = _mm256_loadu_ps(in->x[t] + k + 8 * half);
+                s[0][t][half] = in_register(_mm256_fmadd_ps(a, x, s[0][t][half]));
+                s[1][t][half] = in_register(_mm256_fmadd_ps(b, x, s[1][t][half]));
             }
         }
     }
     UNROLL
-    for (int r = 0; r < ROWS; r++) {
-        UNROLL
-        for (int t = 0; t < n_t; t++)
-            p[r][t] = add_tail(s[r][t], w[r] + (size_t)k * size, x[t] + k, n - k, f);
+    for (int t = 0; t < n_t; t++) {
+        p[0][t].lo = s[0][t][0];
+        p[0][t].hi = s[0][t][1];
+        p[1][t].lo = s[1][t][0];
+        p[1][t].hi = s[1][t][1];
+        add_tail(&p[0][t], w0 + (size_t)k * size, in->x[t] + k, n - k, f);
+        add_tail(&p[1][t], w1 + (size_t)k * size, in->x[t] + k, n - k, f);
     }
 }
 
-INLINE void dot_tokens(struct sums p[ROWS][TOKENS], const uint8_t *const w[ROWS],
-                       const float *const *x, int n, int n_t, enum weight_format f)
+INLINE void dot_tokens(struct sums p[ROWS][TOKENS], const struct span *in, int n_t,
+                       enum weight_format f)
 {
     if (n_t == 1)
-        dot(p, w, x, n, 1, f);
+        dot(p, in, 1, f);
     else if (n_t == 2)
-        dot(p, w, x, n, 2, f);
+        dot(p, in, 2, f);
     else
-        dot(p, w, x, n, 3, f);
+        dot(p, in, 3, f);
 }
 
-static void dot_f32(struct sums p[ROWS][TOKENS], const uint8_t *const w[ROWS],
-                    const float *const *x, int n, int n_t)
+static void dot_f32(struct sums p[ROWS][TOKENS], const struct span *in, int n_t)
 {
-    dot_tokens(p, w, x, n, n_t, WF_F32);
+    dot_tokens(p, in, n_t, WF_F32);
 }
 
-static void dot_f16(struct sums p[ROWS][TOKENS], const uint8_t *const w[ROWS],
-                    const float *const *x, int n, int n_t)
+static void dot_f16(struct sums p[ROWS][TOKENS], const struct span *in, int n_t)
 {
-    dot_tokens(p, w, x, n, n_t, WF_F16);
+    dot_tokens(p, in, n_t, WF_F16);
 }
 
-static void dot_bf16(struct sums p[ROWS][TOKENS], const uint8_t *const w[ROWS],
-                     const float *const *x, int n, int n_t)
+static void dot_bf16(struct sums p[ROWS][TOKENS], const struct span *in, int n_t)
 {
-    dot_tokens(p, w, x, n, n_t, WF_BF16);
+    dot_tokens(p, in, n_t, WF_BF16);
 }
 
 /* Where outputs go and inputs come from. */
@@ -148,18 +169,18 @@ static void float_rows(const struct job *j, int row0, int row1)
         /* The last row of an odd number is its own second row, and stored once. */
         int n_rows = row1 - row < ROWS ? 1 : ROWS;
         const uint8_t *first = j->w->data + (size_t)row * j->w->row_bytes;
-        const uint8_t *w[ROWS] = {first, first + (n_rows > 1 ? j->w->row_bytes : 0)};
+        struct span in = {.w = {first, first + (n_rows > 1 ? j->w->row_bytes : 0)},
+                          .n = j->w->base.cols};
         for (int t0 = 0; t0 < j->n_t; t0 += TOKENS) {
-            const float *x[TOKENS];
             struct sums p[ROWS][TOKENS];
-            int n = point_at_tokens(x, j, t0);
+            int n = point_at_tokens(in.x, j, t0);
             memset(p, 0, sizeof p);
             if (j->w->base.format == WF_F32)
-                dot_f32(p, w, x, j->w->base.cols, n);
+                dot_f32(p, &in, n);
             else if (j->w->base.format == WF_F16)
-                dot_f16(p, w, x, j->w->base.cols, n);
+                dot_f16(p, &in, n);
             else
-                dot_bf16(p, w, x, j->w->base.cols, n);
+                dot_bf16(p, &in, n);
             store(j, p, row, n_rows, t0, n);
         }
     }
@@ -255,14 +276,15 @@ static void quantised_rows(const struct job *j, int row, int n_rows, int t0, int
         for (int g = 0; g < n / GROUP; g++)
             unpack_group(tile + GROUP * g, j->w, row, k / GROUP + g);
         for (int i = 0; i < n_tiles; i++) {
-            const float *x[TOKENS];
-            int n_t = point_at_tokens(x, j, t0 + TOKENS * i);
+            struct span in = {.n = n};
+            int n_t = point_at_tokens(in.x, j, t0 + TOKENS * i);
             for (int t = 0; t < n_t; t++)
-                x[t] += k;
+                in.x[t] += k;
             for (int r = 0; r < n_rows; r += ROWS) {
                 const float *at = tile + r * TILE_K;
-                const uint8_t *w[ROWS] = {(const uint8_t *)at, (const uint8_t *)(at + TILE_K)};
-                dot_f32(p[r / ROWS][i], w, x, n, n_t);
+                in.w[0] = (const uint8_t *)at;
+                in.w[1] = (const uint8_t *)(at + TILE_K);
+                dot_f32(p[r / ROWS][i], &in, n_t);
             }
         }
     }
@@ -299,5 +321,6 @@ float sum_squares_avx2(const float *x, int n)
         p.lo = _mm256_fmadd_ps(lo, lo, p.lo);
         p.hi = _mm256_fmadd_ps(hi, hi, p.hi);
     }
-    return tree(add_tail(p, (const uint8_t *)(x + k), x + k, n - k, WF_F32));
+    add_tail(&p, (const uint8_t *)(x + k), x + k, n - k, WF_F32);
+    return tree(p);
 }

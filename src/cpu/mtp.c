@@ -100,7 +100,12 @@ void cpu_mtp_join(struct step *s, const struct mtp_join_args *a)
     cpu_run(s, rows, 1, norm_inputs, &job);
     struct linear list[2] = {
         {.y = ye.data, .ldy = (size_t)dim, .w = a->e_proj, .n_rows = dim, .x = &e, .n_t = rows},
-        {.y = a->h->data, .ldy = (size_t)dim, .w = a->h_proj, .n_rows = dim, .x = &h, .n_t = h.rows}};
+        {.y = a->h->data,
+         .ldy = (size_t)dim,
+         .w = a->h_proj,
+         .n_rows = dim,
+         .x = &h,
+         .n_t = h.rows}};
     linears_run(s, list, 2);
     cpu_run(s, rows, 1, add_embedding, &job);
     step_release(s, mark);

@@ -62,7 +62,8 @@ static void norm_rows(void *ctx, int first, int last, int thread)
     (void)thread;
     for (int t = first; t < last; t++) {
         size_t at = (size_t)t * (size_t)a->x->cols;
-        vec_rms_norm(job->cpu, a->y->f32 + at, a->x->data + at, packed_f32(a->w), a->x->cols, a->eps);
+        vec_rms_norm(job->cpu, a->y->f32 + at, a->x->data + at, packed_f32(a->w), a->x->cols,
+                     a->eps);
         acts_quantise(job->cpu, a->y, t, 1);
     }
 }

@@ -72,7 +72,8 @@ static void query_heads(void *ctx, int first, int last, int thread)
         float r = 1.0f / __builtin_sqrtf(mean + a->eps);
         for (int k = 0; k < d; k++)
             q[k] *= r;
-        vec_rope(q + d - a->rope_dim, a->cs->data + (size_t)t * (size_t)a->rope_dim, a->rope_dim, 0);
+        vec_rope(q + d - a->rope_dim, a->cs->data + (size_t)t * (size_t)a->rope_dim, a->rope_dim,
+                 0);
     }
 }
 
@@ -230,8 +231,7 @@ void cpu_compress(struct step *s, const struct compress_args *a)
         const struct step_seq *seq = &s->rows.seqs[i];
         first[i + 1] = first[i] + (seq->pos + seq->n) / l->ratio - seq->pos / l->ratio;
     }
-    struct compress_job job = {
-        s, a, a->is_index ? &l->key_carry : &l->carry, dim, first, scratch};
+    struct compress_job job = {s, a, a->is_index ? &l->key_carry : &l->carry, dim, first, scratch};
     if (first[n_seqs]) cpu_run(s, first[n_seqs], 1, close_entries, &job);
     for (int i = 0; i < n_seqs; i++)
         keep_carry(&job, &s->rows.seqs[i]);

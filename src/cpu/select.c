@@ -14,15 +14,15 @@ struct select_job {
     const struct select_args *a;
     const int *rows; /* rows of the step that must choose, [n] */
     int n;
-    int longest;     /* most visible entries of them */
+    int longest; /* most visible entries of them */
     float weight_scale;
     /* per row of the batch */
-    float *q;        /* [n, heads dim] rotated; float mode */
-    int8_t *codes;   /* [n, heads dim] doubled e2m1 */
-    float *scales;   /* [n, heads dim / 32]: 2^(byte - 128) */
-    float *w;        /* [n, heads] */
-    float *score;    /* [n, longest] */
-    int32_t *heap;   /* [n, topk] */
+    float *q;      /* [n, heads dim] rotated; float mode */
+    int8_t *codes; /* [n, heads dim] doubled e2m1 */
+    float *scales; /* [n, heads dim / 32]: 2^(byte - 128) */
+    float *w;      /* [n, heads] */
+    float *score;  /* [n, longest] */
+    int32_t *heap; /* [n, topk] */
 };
 
 static int visible(const struct select_job *job, int i)
@@ -92,10 +92,11 @@ static void score_pages(void *ctx, int first, int last, int thread)
         float *score = job->score + (size_t)i * (size_t)job->longest + page * per_page;
         const float *w = job->w + (size_t)i * (size_t)a->n_heads;
         if (job->s->mode == MODE_FLOAT)
-            score_float(score, job->q + at, w, a->n_heads, dim, (const float *)(const void *)keys, n);
+            score_float(score, job->q + at, w, a->n_heads, dim, (const float *)(const void *)keys,
+                        n);
         else
-            cpu_of(job->s)->k->index_scores(score, job->codes + at, job->scales + at / KV_FP4_GROUP, w,
-                                            a->n_heads, dim, keys, l->key_bytes, n);
+            cpu_of(job->s)->k->index_scores(score, job->codes + at, job->scales + at / KV_FP4_GROUP,
+                                            w, a->n_heads, dim, keys, l->key_bytes, n);
     }
 }
 

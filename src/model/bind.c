@@ -89,7 +89,8 @@ static void want_attention(struct binder *b, struct attention *a, const char *l,
     want(b, LINEAR, heads, c->q_lora, &a->wq_b, "%s.attn.wq_b.weight", l);
     want(b, LINEAR, c->head_dim, c->dim, &a->wkv, "%s.attn.wkv.weight", l);
     want(b, VALUES, 1, c->head_dim, &a->kv_norm, "%s.attn.kv_norm.weight", l);
-    want(b, LINEAR, c->o_groups * c->o_lora, heads / c->o_groups, &a->wo_a, "%s.attn.wo_a.weight", l);
+    want(b, LINEAR, c->o_groups * c->o_lora, heads / c->o_groups, &a->wo_a, "%s.attn.wo_a.weight",
+         l);
     want(b, LINEAR, c->dim, c->o_groups * c->o_lora, &a->wo_b, "%s.attn.wo_b.weight", l);
     want(b, VALUES, 1, c->n_heads, &a->sink, "%s.attn.attn_sink", l);
     if (ratio) {
@@ -247,11 +248,12 @@ static int check_view(const struct binder *b, struct request *r, struct err *err
     const struct weight_view *v = r->view = weights_find(b->w, r->name);
     if (!v) return err_set(err, ERR_FORMAT, "%s: tensor %s is missing", path, r->name);
     if (v->rows != r->rows || v->cols != r->cols)
-        return err_set(err, ERR_FORMAT, "%s: tensor %s is [%d, %d], the config asks for [%d, %d]", path,
-                       r->name, v->rows, v->cols, r->rows, r->cols);
+        return err_set(err, ERR_FORMAT, "%s: tensor %s is [%d, %d], the config asks for [%d, %d]",
+                       path, r->name, v->rows, v->cols, r->rows, r->cols);
     if (!kind_allows(r->kind, v->dtype))
-        return err_set(err, ERR_UNSUPPORTED, "%s: tensor %s has dtype %s, which this tensor cannot have",
-                       path, r->name, dtype_name(v->dtype));
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s: tensor %s has dtype %s, which this tensor cannot have", path, r->name,
+                       dtype_name(v->dtype));
     return 0;
 }
 
@@ -305,8 +307,8 @@ static int read_ids(void *ctx, int row, int n, void *out, struct err *err)
         id = narrow;
         if (size == 8) memcpy(&id, stored + i * size, sizeof id);
         if (id < 0 || id >= n_experts)
-            rc = err_set(err, ERR_FORMAT, "%s: tensor %s holds expert %lld of %d", weights_path(in->b->w),
-                         v->name, (long long)id, n_experts);
+            rc = err_set(err, ERR_FORMAT, "%s: tensor %s holds expert %lld of %d",
+                         weights_path(in->b->w), v->name, (long long)id, n_experts);
         else
             ids[i] = (int32_t)id;
     }
@@ -330,7 +332,8 @@ static int load_weight(const struct binder *b, const struct request *r, struct w
         src.read_rows = read_ids;
     } else if (r->kind != VALUES) {
         if (linear_format(v->dtype, &src.format))
-            return err_set(err, ERR_UNSUPPORTED, "tensor %s: dtype %s", r->name, dtype_name(v->dtype));
+            return err_set(err, ERR_UNSUPPORTED, "tensor %s: dtype %s", r->name,
+                           dtype_name(v->dtype));
         src.read_rows = read_stored;
     }
     if (v->scale_rows) {

@@ -123,8 +123,8 @@ static void mtp_forward(struct step *s, struct model *m, const struct tensor *h,
 
     int rows = s->rows.n_rows, width = c->hc_mult * c->dim;
     struct tensor hs = step_f32(s, rows, width), in = step_f32(s, rows, width);
-    op_mtp_streams(s, &(struct mtp_streams_args){
-                          &hs, h, m->pass.mtp_row, m->pass.mtp_last, m->layout.mtp_streams});
+    op_mtp_streams(s, &(struct mtp_streams_args){&hs, h, m->pass.mtp_row, m->pass.mtp_last,
+                                                 m->layout.mtp_streams});
     if (rows) {
         struct tensor cs[ROPE_KINDS];
         rope_tables(s, m, cs);
@@ -146,8 +146,8 @@ static void mtp_forward(struct step *s, struct model *m, const struct tensor *h,
     s->rows = main;
 }
 
-int model_forward(struct model *m, const struct model_input *in, int n_in,
-                  struct model_output *out, const struct observer *observer, struct err *err)
+int model_forward(struct model *m, const struct model_input *in, int n_in, struct model_output *out,
+                  const struct observer *observer, struct err *err)
 {
     const struct config *c = &m->config;
     int n_rows = 0;

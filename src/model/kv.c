@@ -29,7 +29,8 @@ static void place_carry(struct carry_place *c, int ratio, int values, size_t *at
     c->s = take(at, size);
 }
 
-void kv_layout_init(struct kv_layout *l, const struct config *c, enum numeric_mode mode, int with_mtp)
+void kv_layout_init(struct kv_layout *l, const struct config *c, enum numeric_mode mode,
+                    int with_mtp)
 {
     *l = (struct kv_layout){.n_layers = c->n_layers + (with_mtp ? 1 : 0)};
     for (int i = 0; i < l->n_layers; i++)

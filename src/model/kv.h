@@ -23,7 +23,8 @@ struct kv_layout {
     size_t carries, mtp, mtp_streams, keys;
 };
 
-void kv_layout_init(struct kv_layout *l, const struct config *c, enum numeric_mode mode, int with_mtp);
+void kv_layout_init(struct kv_layout *l, const struct config *c, enum numeric_mode mode,
+                    int with_mtp);
 
 struct kv_pool;
 struct kv;

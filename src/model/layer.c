@@ -44,8 +44,8 @@ static void project_latents(struct step *s, const struct config *c, const struct
 }
 
 static void compress(struct step *s, const struct config *c, const struct layer *l,
-                     const struct compressor *w, const struct tensor *k, const struct tensor *scores,
-                     int is_index)
+                     const struct compressor *w, const struct tensor *k,
+                     const struct tensor *scores, int is_index)
 {
     op_compress(s, &(struct compress_args){.k = k,
                                            .s = scores,
@@ -109,16 +109,17 @@ static void attention(struct step *s, const struct config *c, const struct layer
     }
 
     struct acts o = step_acts(s, rows, heads_dim);
-    op_attend(s, &(struct attend_args){.o = &o,
-                                       .q = &q,
-                                       .rows = &stored,
-                                       .ids = l->kv->ratio == 4 ? &ids : NULL,
-                                       .count = l->kv->ratio == 4 ? &count : NULL,
-                                       .sink = a->sink,
-                                       .cs = cs,
-                                       .layer = l->kv,
-                                       .n_heads = c->n_heads,
-                                       .scale = (float)(1.0 / __builtin_sqrt((double)c->head_dim))});
+    op_attend(s,
+              &(struct attend_args){.o = &o,
+                                    .q = &q,
+                                    .rows = &stored,
+                                    .ids = l->kv->ratio == 4 ? &ids : NULL,
+                                    .count = l->kv->ratio == 4 ? &count : NULL,
+                                    .sink = a->sink,
+                                    .cs = cs,
+                                    .layer = l->kv,
+                                    .n_heads = c->n_heads,
+                                    .scale = (float)(1.0 / __builtin_sqrt((double)c->head_dim))});
     struct acts groups = step_acts(s, rows, c->o_groups * c->o_lora);
     op_project_grouped(s, &(struct project_grouped_args){
                               .y = &groups, .x = &o, .w = a->wo_a, .groups = c->o_groups});

@@ -10,7 +10,7 @@ struct compressor {
 
 struct attention {
     struct weight *wq_a, *q_norm, *wq_b, *wkv, *kv_norm, *wo_a, *wo_b, *sink;
-    struct compressor compressor; /* R > 0 */
+    struct compressor compressor;                   /* R > 0 */
     struct weight *index_wq_b, *index_weights_proj; /* R = 4 */
     struct compressor index_compressor;
 };
@@ -21,7 +21,7 @@ struct hyper_weights {
 
 struct moe {
     struct weight *gate, *bias, *table; /* bias or table */
-    struct expert *experts; /* [E] */
+    struct expert *experts;             /* [E] */
     struct expert shared;
 };
 

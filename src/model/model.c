@@ -9,7 +9,8 @@
 static int check_config(const struct config *c, const char *path, struct err *err)
 {
     if (c->n_mtp > 1)
-        return err_set(err, ERR_UNSUPPORTED, "%s: %d MTP blocks, at most one is known", path, c->n_mtp);
+        return err_set(err, ERR_UNSUPPORTED, "%s: %d MTP blocks, at most one is known", path,
+                       c->n_mtp);
     if (c->o_lora % 8)
         return err_set(err, ERR_UNSUPPORTED, "%s: o_lora_rank %d is not a multiple of 8", path,
                        c->o_lora);

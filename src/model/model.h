@@ -7,7 +7,7 @@
 struct model;
 
 struct model_options {
-    bool mtp; /* load the MTP block and keep its ring, if the checkpoint has one */
+    bool mtp;      /* load the MTP block and keep its ring, if the checkpoint has one */
     bool progress; /* a progress bar on stderr while loading */
 };
 
@@ -36,10 +36,10 @@ struct model_input {
 };
 
 struct model_output {
-    float *logits; /* [sum of n_logits, V], inputs in order; host memory of the caller */
+    float *logits;     /* [sum of n_logits, V], inputs in order; host memory of the caller */
     float *mtp_logits; /* NULL, or room for [sum of n, V]: MTP's logits for every pair
                           (streams at p - 1, token at p) that the step completes */
-    int n_mtp; /* out: rows of mtp_logits */
+    int n_mtp;         /* out: rows of mtp_logits */
 };
 
 /* Runs all inputs in one step and advances their kv. The same bits for every way to cut or mix.

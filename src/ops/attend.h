@@ -8,11 +8,11 @@
 struct step;
 
 struct attend_args {
-    struct acts *o;         /* out [T, H d] */
-    const struct tensor *q; /* [T, H d] */
-    const struct rows *rows; /* this step's rows, from op_rows_append */
+    struct acts *o;                    /* out [T, H d] */
+    const struct tensor *q;            /* [T, H d] */
+    const struct rows *rows;           /* this step's rows, from op_rows_append */
     const struct itensor *ids, *count; /* from op_select; NULL: all visible entries (R = 0: none) */
-    const struct weight *sink; /* [1, H] F32 */
+    const struct weight *sink;         /* [1, H] F32 */
     const struct tensor *cs;
     const struct layer_kv *layer;
     int n_heads;

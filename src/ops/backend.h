@@ -30,7 +30,8 @@ struct backend {
     void *(*block_new)(struct backend *b, size_t size);
     void (*block_free)(struct backend *b, void *block, size_t size);
     void (*block_copy)(struct backend *b, void *to, const void *from, size_t size);
-    void (*block_read)(struct backend *b, void *host, const void *block, size_t offset, size_t size);
+    void (*block_read)(struct backend *b, void *host, const void *block, size_t offset,
+                       size_t size);
     void (*block_write)(struct backend *b, void *block, size_t offset, const void *host,
                         size_t size);
 

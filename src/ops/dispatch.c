@@ -7,7 +7,8 @@ static int failed(const struct step *s)
     return s->err.code != ERR_NONE;
 }
 
-static void observe(struct step *s, enum op op, const struct tensor *out, const struct itensor *ints)
+static void observe(struct step *s, enum op op, const struct tensor *out,
+                    const struct itensor *ints)
 {
     if (s->observer && !failed(s)) s->observer->after(s->observer->ctx, s, op, out, ints);
 }

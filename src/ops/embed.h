@@ -6,7 +6,7 @@
 struct step;
 
 struct embed_args {
-    struct tensor *h;          /* out [T, n D]: n equal streams */
+    struct tensor *h;           /* out [T, n D]: n equal streams */
     const struct weight *table; /* [V, D] F32, F16, BF16 or Q8_0; values used as they are */
 };
 

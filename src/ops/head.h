@@ -8,9 +8,9 @@
 struct step;
 
 struct head_args {
-    struct tensor *logits;  /* out [R, V] */
-    const struct tensor *h; /* [T, n D] */
-    const int *rows;        /* [R] rows of h, host memory */
+    struct tensor *logits;     /* out [R, V] */
+    const struct tensor *h;    /* [T, n D] */
+    const int *rows;           /* [R] rows of h, host memory */
     const struct hyper *hyper; /* m = n values; Sinkhorn is not used */
     const struct weight *norm; /* [1, D] F32 */
     const struct weight *w;    /* [V, D] */
@@ -32,12 +32,12 @@ struct mtp_streams_args {
 void op_mtp_streams(struct step *s, const struct mtp_streams_args *a);
 
 struct mtp_join_args {
-    struct tensor *h;        /* out [T', n D] */
-    const struct tensor *hs; /* [T', n D] */
-    const struct weight *embed; /* [V, D]; the rows' tokens are the next tokens */
-    const struct weight *enorm, *hnorm; /* [1, D] F32 */
+    struct tensor *h;                     /* out [T', n D] */
+    const struct tensor *hs;              /* [T', n D] */
+    const struct weight *embed;           /* [V, D]; the rows' tokens are the next tokens */
+    const struct weight *enorm, *hnorm;   /* [1, D] F32 */
     const struct weight *e_proj, *h_proj; /* [D, D] */
-    int n; /* streams */
+    int n;                                /* streams */
     float eps;
 };
 

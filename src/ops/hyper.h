@@ -18,9 +18,9 @@ struct hyper {
 };
 
 struct hc_mix_args {
-    struct acts *x;      /* out [T, D]: RMS norm of the mixed streams, the block's input */
-    struct tensor *post; /* out [T, n] */
-    struct tensor *comb; /* out [T, n n]: row = source stream, column = target */
+    struct acts *x;         /* out [T, D]: RMS norm of the mixed streams, the block's input */
+    struct tensor *post;    /* out [T, n] */
+    struct tensor *comb;    /* out [T, n n]: row = source stream, column = target */
     const struct tensor *h; /* [T, n D] */
     const struct hyper *hyper;
     const struct weight *norm; /* [1, D] F32 */

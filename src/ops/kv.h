@@ -37,7 +37,7 @@ struct layer_kv {
     int ratio; /* R: 0, 4 (overlapping entries, indexer) or another divisor of 128 */
     int window;
     int head_dim, rope_dim;
-    int index_dim;    /* R = 4 only */
+    int index_dim; /* R = 4 only */
     enum row_format row_format;
     size_t row_bytes; /* of a stored row */
     size_t key_bytes; /* of a stored index key */

@@ -8,7 +8,7 @@ struct step;
 enum { PROJECT_MAX = 8 };
 
 struct project_args {
-    int n; /* weights that share the input, at most PROJECT_MAX */
+    int n;                         /* weights that share the input, at most PROJECT_MAX */
     struct tensor *y[PROJECT_MAX]; /* out [T, rows of w[i]] */
     const struct weight *w[PROJECT_MAX];
     const struct acts *x; /* [T, K] */

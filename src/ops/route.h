@@ -7,9 +7,9 @@
 struct step;
 
 struct route_args {
-    struct itensor *ids; /* out [T, k], ascending expert ids */
-    struct tensor *w;    /* out [T, k] */
-    const struct acts *x; /* [T, D]; the f32 part is used */
+    struct itensor *ids;        /* out [T, k], ascending expert ids */
+    struct tensor *w;           /* out [T, k] */
+    const struct acts *x;       /* [T, D]; the f32 part is used */
     const struct weight *gate;  /* [E, D] F32, F16 or BF16 */
     const struct weight *bias;  /* [1, E] F32; selects only; NULL in hash layers */
     const struct weight *table; /* [V, k] I32: experts by token id; NULL in learned layers */
@@ -28,14 +28,14 @@ struct expert {
 };
 
 struct experts_args {
-    struct tensor *y; /* out [T, D] */
+    struct tensor *y;     /* out [T, D] */
     const struct acts *x; /* [T, D] */
     const struct itensor *ids;
     const struct tensor *w;
     const struct expert *experts; /* [n_experts] */
     int n_experts;
     const struct expert *shared; /* or NULL; weight 1 */
-    float limit; /* g = min(g, limit), u = clamp(u, -limit, limit) */
+    float limit;                 /* g = min(g, limit), u = clamp(u, -limit, limit) */
 };
 
 /* a = (silu(g) * u) * w, quantised like any input of a linear. y = sum of the routed experts' outputs from

@@ -10,7 +10,7 @@ struct step;
 
 /* Frequencies of the r / 2 pairs, radians per position, in host memory. */
 struct rope {
-    int dim; /* r */
+    int dim;     /* r */
     float *freq; /* [r / 2], owned by the model */
 };
 
@@ -23,10 +23,10 @@ struct rope_rows_args {
 void op_rope_rows(struct step *s, const struct rope_rows_args *a);
 
 struct rows_append_args {
-    struct rows *rows;       /* out: the rows of this step in stored form */
-    const struct tensor *kv; /* [T, d] */
+    struct rows *rows;         /* out: the rows of this step in stored form */
+    const struct tensor *kv;   /* [T, d] */
     const struct weight *norm; /* [1, d] F32 */
-    const struct tensor *cs; /* of the layer's rope */
+    const struct tensor *cs;   /* of the layer's rope */
     const struct layer_kv *layer;
     float eps;
 };

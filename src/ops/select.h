@@ -10,7 +10,8 @@ struct select_args {
     struct itensor *ids;   /* out [T, topk]: chosen entries, ascending; the first count are valid */
     struct itensor *count; /* out [T, 1] */
     const struct tensor *q; /* [T, heads index_dim], as projected; left alone */
-    const struct tensor *w; /* [T, heads], as projected: scaled by index_dim^-1/2 heads^-1/2 inside */
+    const struct tensor
+        *w; /* [T, heads], as projected: scaled by index_dim^-1/2 heads^-1/2 inside */
     const struct tensor *cs;
     const struct layer_kv *layer;
     int n_heads, topk;

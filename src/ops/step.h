@@ -65,9 +65,9 @@ struct step {
     struct backend *backend;
     enum numeric_mode mode;
     struct step_rows rows;
-    int layer; /* being computed; -1 outside layers; n_layers for MTP */
+    int layer;                       /* being computed; -1 outside layers; n_layers for MTP */
     const struct observer *observer; /* or NULL */
-    struct err err; /* the first failure */
+    struct err err;                  /* the first failure */
 };
 
 /* Starts a step over rows (borrowed until step_end). */

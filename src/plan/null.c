@@ -82,7 +82,8 @@ static void block_read(struct backend *b, void *host, const void *block, size_t 
         ((char *)host)[i] = 0;
 }
 
-static void block_write(struct backend *b, void *block, size_t offset, const void *host, size_t size)
+static void block_write(struct backend *b, void *block, size_t offset, const void *host,
+                        size_t size)
 {
     (void)b;
     (void)block;
@@ -130,7 +131,8 @@ static uint64_t product(int a, int b, int c)
 }
 
 /* A linear over n_t rows. */
-static void add_linear(const struct step *s, struct ledger_entry *e, const struct weight *w, int n_t)
+static void add_linear(const struct step *s, struct ledger_entry *e, const struct weight *w,
+                       int n_t)
 {
     uint64_t ops = 2 * product(w->rows, w->cols, n_t);
     e->weight_bytes += w->bytes;
@@ -162,8 +164,7 @@ static void null_hc_mix(struct step *s, const struct hc_mix_args *a)
 
 static void null_hc_join(struct step *s, const struct hc_join_args *a)
 {
-    entry_of(s, OP_HC_JOIN)->float_ops +=
-        2 * product(a->h->rows, a->h->cols, a->post->cols + 1);
+    entry_of(s, OP_HC_JOIN)->float_ops += 2 * product(a->h->rows, a->h->cols, a->post->cols + 1);
 }
 
 static void null_project(struct step *s, const struct project_args *a)
@@ -199,7 +200,8 @@ static void null_compress(struct step *s, const struct compress_args *a)
     for (int i = 0; i < s->rows.n_seqs; i++) {
         const struct step_seq *q = &s->rows.seqs[i];
         int closed = (q->pos + q->n) / a->layer->ratio - q->pos / a->layer->ratio;
-        e->state_bytes += (uint64_t)q->n * row + (uint64_t)closed * ((uint64_t)c->slots * row + entry);
+        e->state_bytes +=
+            (uint64_t)q->n * row + (uint64_t)closed * ((uint64_t)c->slots * row + entry);
         e->float_ops += 20 * product(closed, c->slots, c->width);
     }
 }
@@ -243,7 +245,8 @@ static void null_route(struct step *s, const struct route_args *a)
     add_linear(s, entry_of(s, OP_ROUTE), a->gate, a->x->rows);
 }
 
-static void add_expert(const struct step *s, struct ledger_entry *e, const struct expert *x, int n_t)
+static void add_expert(const struct step *s, struct ledger_entry *e, const struct expert *x,
+                       int n_t)
 {
     add_linear(s, e, x->gate, n_t);
     add_linear(s, e, x->up, n_t);

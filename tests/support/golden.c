@@ -78,7 +78,8 @@ struct bench_model model_for_test(const char *path, enum numeric_mode mode, int 
     struct err err = {0};
     must(cpu_open(&b.backend, mode, threads, isa, &err), &err);
     must(weights_open(&b.weights, path, &err), &err);
-    must(model_open(&b.model, b.backend, b.weights, &(struct model_options){.mtp = mtp}, &err), &err);
+    must(model_open(&b.model, b.backend, b.weights, &(struct model_options){.mtp = mtp}, &err),
+         &err);
     b.pool = kv_pool_new(b.backend, model_layout(b.model), 0);
     b.vocab = model_config(b.model)->vocab;
     return b;
