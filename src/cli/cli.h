@@ -1,0 +1,18 @@
+/* The subcommands of tenon. Each takes its own argv, argv[0] being its name, and returns the exit
+ * status. */
+#pragma once
+#include "base/err.h"
+
+int cli_run(int argc, char **argv);
+int cli_chat(int argc, char **argv);
+int cli_tokenize(int argc, char **argv);
+int cli_prompt(int argc, char **argv);
+int cli_inspect(int argc, char **argv);
+int cli_logits(int argc, char **argv);
+int cli_convert(int argc, char **argv);
+int cli_bench(int argc, char **argv);
+
+/* Prints "tenon: message" to stderr and returns 1, the exit status for every failure. */
+int cli_fail(const struct err *err);
+
+enum { CLI_USAGE = 2 }; /* exit status of wrong usage */
