@@ -1,0 +1,118 @@
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+#include "engine/state_file.h"
+#include "model/model.h"
+
+struct engine {
+    struct model *model;
+    struct tokenizer *tokenizer; /* or NULL */
+    struct kv_pool *pool;
+    int context;
+};
+
+enum { DEFAULT_CONTEXT = 65536 };
+
+/* Blocks of one session of `context` positions and of forks along its way: each fork may hold a live
+ * block and one page of its own. */
+static size_t budget(const struct kv_layout *l, int context, int n_snapshots)
+{
+    size_t pages = (size_t)context / KV_PAGE + 1, forks = (size_t)n_snapshots + 1;
+    return pages * l->page_bytes + (forks + 1) * (l->live_bytes + l->page_bytes);
+}
+
+int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
+                const struct engine_options *o, struct err *err)
+{
+    *out = NULL;
+    const struct config *c = model_config(m);
+    int context = o->max_context ? o->max_context : DEFAULT_CONTEXT;
+    if (!o->max_context && context > c->max_positions) context = c->max_positions;
+    if (context < 1 || context > c->max_positions)
+        return err_set(err, ERR_ARGUMENT, "a context of %d tokens; the model has 1 to %d", context,
+                       c->max_positions);
+    if (t && tokenizer_count(t) > c->vocab)
+        return err_set(err, ERR_FORMAT, "the tokenizer has %d ids, the model only %d logits",
+                       tokenizer_count(t), c->vocab);
+    struct engine *e = calloc(1, sizeof *e);
+    if (!e) return err_set(err, ERR_LIMIT, "no memory for an engine");
+    *e = (struct engine){.model = m, .tokenizer = t, .context = context};
+    e->pool = kv_pool_new(model_backend(m), model_layout(m),
+                          budget(model_layout(m), context, o->n_snapshots));
+    *out = e;
+    return 0;
+}
+
+void engine_close(struct engine *e)
+{
+    if (!e) return;
+    kv_pool_free(e->pool);
+    free(e);
+}
+
+int engine_vocab(const struct engine *e)
+{
+    return model_config(e->model)->vocab;
+}
+
+int engine_context(const struct engine *e)
+{
+    return e->context;
+}
+
+int engine_eos(const struct engine *e)
+{
+    return model_config(e->model)->eos;
+}
+
+const struct tokenizer *engine_tokenizer(const struct engine *e)
+{
+    return e->tokenizer;
+}
+
+int engine_session_new(struct session **out, struct engine *e, struct err *err)
+{
+    *out = session_new(e->model, e->pool);
+    return *out ? 0 : err_set(err, ERR_LIMIT, "no memory for a session");
+}
+
+int engine_session_load(struct session **out, struct engine *e, const uint8_t model_digest[32],
+                        const char *path, struct err *err)
+{
+    return session_load(out, e->model, e->pool, model_digest, path, err);
+}
+
+int engine_prompt(const struct engine *e, const json_t *messages, const json_t *tools,
+                  const struct prompt_options *o, struct ids *out, struct err *err)
+{
+    CHECK(e->tokenizer, "a prompt needs a tokenizer");
+    struct prompt p = {0};
+    int rc = prompt_encode(&p, messages, tools, o, err);
+    if (rc == 0) rc = prompt_tokenize(&p, e->tokenizer, out, err);
+    prompt_fini(&p);
+    return rc;
+}
+
+int engine_raw(const struct engine *e, const char *text, size_t size, struct ids *out,
+               struct err *err)
+{
+    CHECK(e->tokenizer, "text needs a tokenizer");
+    return tokenizer_encode(e->tokenizer, text, size, false, out, err);
+}
+
+struct generate_options engine_generate_options(const struct engine *e, bool thinking)
+{
+    struct generate_options o = {
+        .max_tokens = -1,
+        .max_context = e->context,
+        .chunk = ENGINE_CHUNK,
+        .eos = engine_eos(e),
+        .sampling = sampler_defaults(),
+        .tokenizer = e->tokenizer,
+        .parse = {.ids = {.think = -1, .end_think = -1, .dsml = -1, .eos = -1},
+                  .thinking = thinking},
+    };
+    if (e->tokenizer) o.parse.ids = parse_ids_of(e->tokenizer);
+    return o;
+}

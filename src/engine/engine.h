@@ -1,0 +1,50 @@
+/* The one door to a running model: text, tokens and sessions; never tensors.
+ *
+ * The caller opens files and device (weights, backend, model, tokenizer) and hands model and
+ * tokenizer in; the engine owns the memory of all sessions, a budget fixed here. */
+#pragma once
+#include <jansson.h>
+
+#include "base/err.h"
+#include "engine/generate.h"
+#include "engine/session.h"
+#include "text/ids.h"
+#include "text/prompt.h"
+#include "text/tokenizer.h"
+
+struct model;
+struct engine;
+
+struct engine_options {
+    int max_context; /* tokens one session may hold; 0: 65536, or what the model has if less */
+    int n_snapshots; /* forks that may be kept beside the running session */
+};
+
+enum { ENGINE_CHUNK = 128 }; /* prompt rows per step unless told otherwise */
+
+/* m and t are borrowed; t may be NULL, then there is no text. ERR_FORMAT when the tokenizer has more
+ * ids than the model has logits, ERR_ARGUMENT when max_context is above what the model has. */
+MUST_USE int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
+                         const struct engine_options *o, struct err *err);
+void engine_close(struct engine *e); /* every session must be gone; takes NULL */
+
+int engine_vocab(const struct engine *e);
+int engine_context(const struct engine *e);
+int engine_eos(const struct engine *e);
+const struct tokenizer *engine_tokenizer(const struct engine *e);
+
+MUST_USE int engine_session_new(struct session **out, struct engine *e, struct err *err);
+MUST_USE int engine_session_load(struct session **out, struct engine *e,
+                                 const uint8_t model_digest[32], const char *path, struct err *err);
+
+/* Messages (text/prompt.h) to ids: control tokens come from the template only. */
+MUST_USE int engine_prompt(const struct engine *e, const json_t *messages, const json_t *tools,
+                           const struct prompt_options *o, struct ids *out, struct err *err);
+
+/* Text without any format: no BOS, no control tokens. */
+MUST_USE int engine_raw(const struct engine *e, const char *text, size_t size, struct ids *out,
+                        struct err *err);
+
+/* Options that fit this model: its EOS, context, chunk; thinking or not decides where the answer's
+ * text begins; sampling as recommended. Without tokenizer: ids only. */
+struct generate_options engine_generate_options(const struct engine *e, bool thinking);
