@@ -1,0 +1,46 @@
+/* What run, chat and logits share: options that say how a model is opened, and opening it. */
+#pragma once
+#include <argp.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "engine/engine.h"
+#include "format/weights.h"
+#include "model/model.h"
+#include "ops/backend.h"
+#include "text/ids.h"
+
+/* Filled by open_argp; zero-initialise. */
+struct open_options {
+    int n_threads; /* 0: one per CPU */
+    bool is_float; /* --float */
+    bool f32_acts; /* --activations f32 */
+    const char *isa;
+};
+
+/* --threads, --float, --activations and --isa, as a child of a subcommand's argp; its input is a
+ * struct open_options. */
+extern const struct argp open_argp;
+
+struct opened {
+    struct weights *weights; /* kept for the digest */
+    struct backend *backend;
+    struct model *model;
+    struct tokenizer *tokenizer; /* NULL unless asked for */
+    struct engine *engine;
+};
+
+/* Opens weights, CPU backend, model and engine; with_text also the tokenizer beside or inside the
+ * model. Shows progress on a terminal. On failure everything is closed. */
+MUST_USE int open_model(struct opened *out, const char *path, const struct open_options *o,
+                        bool with_text, bool with_mtp, const struct engine_options *engine,
+                        struct err *err);
+void open_close(struct opened *o); /* takes a zeroed and a half-open one */
+
+/* Reads a number for argp: the whole of arg, within [low, high]; else argp_error, which exits. */
+long long open_int(const struct argp_state *state, const char *option, const char *arg,
+                   long long low, long long high);
+double open_real(const struct argp_state *state, const char *option, const char *arg);
+
+/* Decimal ids separated by white space, each below vocab, at least one. path "-" is stdin. */
+MUST_USE int open_ids(struct ids *out, const char *path, int vocab, struct err *err);
