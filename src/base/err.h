@@ -22,7 +22,8 @@ enum err_code {
 
 struct err {
     enum err_code code;
-    char message[512]; /* one line, no newline; names the object, what was found, what was allowed */
+    char
+        message[512]; /* one line, no newline; names the object, what was found, what was allowed */
 };
 
 /* Fills err (which may be NULL) and returns -1, so that `return err_set(...)` reads well. The first

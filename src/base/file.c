@@ -49,15 +49,16 @@ int file_open_beneath(struct file *f, const char *dir, const char *name, struct 
 {
     *f = (struct file){.fd = -1};
     if (!name_is_plain(name))
-        return err_set(err, ERR_FORMAT, "%s: file name \"%s\" is not of letters, digits, . _ -", dir,
-                       name);
+        return err_set(err, ERR_FORMAT, "%s: file name \"%s\" is not of letters, digits, . _ -",
+                       dir, name);
     int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir_fd < 0) return err_set(err, ERR_IO, "%s: %s", dir, strerror(errno));
 
     struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK,
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
     int fd = (int)syscall(SYS_openat2, dir_fd, name, &how, sizeof how);
-    if (fd < 0 && errno == ENOSYS) /* before Linux 5.6: the name holds no '/', so this is the same */
+    if (fd < 0 &&
+        errno == ENOSYS) /* before Linux 5.6: the name holds no '/', so this is the same */
         fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
     int code = errno;
     close(dir_fd);

@@ -18,5 +18,5 @@ int pool_threads(const struct pool *p);
 /* Calls fn(ctx, first, last, thread) for disjoint [first, last) that cover [0, n), each of at most
  * `chunk` indexes (chunk >= 1) and starting at a multiple of chunk; thread is in
  * [0, pool_threads), no two calls at once have the same one. */
-void pool_run(struct pool *p, int n, int chunk, void (*fn)(void *ctx, int first, int last, int thread),
-              void *ctx);
+void pool_run(struct pool *p, int n, int chunk,
+              void (*fn)(void *ctx, int first, int last, int thread), void *ctx);

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# The same bits with gcc and clang, -O1 and -O3, sanitizers on and off, on x86-64 and ARM64 (a static
+# program under qemu-user), plain C and AVX2, one thread and three: builds tests/bits in each way and
+# compares what it prints with tests/bits/expected.txt. --update writes that file (after a change of the
+# contract, and only then). Counts every line of every build.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+expected=tests/bits/expected.txt
+host=$(uname -m)
+root=$PWD
+out=build/bits
+passed=0
+failed=0
+
+# The variants are builds of their own: a sanitizer build of the other tests has nothing to add.
+if [ "${BUILD:-build}" != build ] && [ "${1:-}" != --update ]; then
+    echo "0 passed, 0 failed"
+    exit 0
+fi
+
+sources() {
+    ls src/base/{fmath,pool,mem,err,progress,clock}.c src/quant/*.c src/cpu/*.c src/ops/*.c \
+        src/model/{bind,forward,kv,layer,model,rope}.c src/format/dtype.c tests/bits/*.c
+}
+
+# build NAME COMPILER [FLAG...]: compiles to $out/NAME/bits, unless that is newer than every source.
+build() {
+    local name=$1 dir=$out/$1 cc=$2 isa=()
+    shift 2
+    local flags=(-std=c17 -D_GNU_SOURCE -ffp-contract=off -w "-I$root/src"
+        "-I$root/tests/bits/include" "-I$root/tests/bits" "$@")
+    [ -x "$dir/bits" ] && [ -z "$(find src tests/bits tests/bits.sh -newer "$dir/bits" -type f)" ] &&
+        return 0
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    case $($cc -dumpmachine) in x86_64*) isa=(-mavx2 -mfma -mf16c) ;; esac
+    {
+        # Only what is named *_avx2.c may use AVX2.
+        sources | grep -v '_avx2\.c$' | sed "s|^|$root/|" |
+            (cd "$dir" && xargs -P "$(nproc)" -n 10 "$cc" "${flags[@]}" -c)
+        if [ ${#isa[@]} -gt 0 ]; then
+            sources | grep '_avx2\.c$' | sed "s|^|$root/|" |
+                (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${isa[@]}" -c)
+        fi
+        "$cc" "$@" -o "$dir/bits.new" "$dir"/*.o -pthread -lm && mv "$dir/bits.new" "$dir/bits"
+    } >"$dir/log" 2>&1 || {
+        echo "$name: does not build"
+        tail -20 "$dir/log"
+        failed=$((failed + 1))
+        return 1
+    }
+}
+
+# compare NAME COMMAND...: what it prints against the expected lines.
+compare() {
+    local name=$1 got good all
+    shift
+    got=$(timeout 250 "$@" 2>&1)
+    all=$(wc -l <"$expected")
+    good=$(diff --unchanged-line-format='=%L' --old-line-format='' --new-line-format='' "$expected" \
+        <(echo "$got") | grep -c '^=')
+    echo "$name: $good of $all equal"
+    [ "$good" = "$all" ] || diff "$expected" <(echo "$got") | head -20
+    passed=$((passed + good))
+    failed=$((failed + all - good))
+}
+
+# variant NAME COMPILER [FLAG...]: on this machine, plain C and AVX2.
+variant() {
+    build "$@" || return
+    compare "$1" "$out/$1/bits" ref 1
+    if [ "$host" = x86_64 ] && grep -qw avx2 /proc/cpuinfo; then
+        compare "$1, AVX2, 3 threads" "$out/$1/bits" avx2 3
+    fi
+}
+
+if [ ! -f "$expected" ] && [ "${1:-}" != --update ]; then
+    echo "$expected is missing"
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+if [ "${1:-}" = --update ]; then
+    build gcc-O1 gcc -O1 || exit 1
+    "$out/gcc-O1/bits" ref 1 >"$expected" || exit 1
+    echo "$expected: $(wc -l <"$expected") lines"
+    exit 0
+fi
+
+variant gcc-O1 gcc -O1
+variant gcc-O3 gcc -O3
+variant clang-O2 clang -O2
+variant gcc-sanitized gcc -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+if [ "$host" = x86_64 ]; then
+    build aarch64 aarch64-linux-gnu-gcc -O2 -static &&
+        compare "aarch64" qemu-aarch64 "$out/aarch64/bits" ref 1
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
