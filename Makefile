@@ -21,6 +21,8 @@ JOBS    ?= $(shell nproc)
 VERSION := $(shell cat VERSION)
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
            -Wpointer-arith -Wcast-qual -Wwrite-strings -Werror
+# At -O1 gcc sees that a long message may be cut; it may (base/err.h).
+WARN    += $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 FP      := -ffp-contract=off -fno-fast-math
 CFLAGS  := -std=c17 -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' $(OPT) -g -fno-omit-frame-pointer \
            -fstack-protector-strong -fPIE -pthread $(WARN) $(FP) -Isrc
@@ -49,7 +51,7 @@ FUZZ_SRC := $(sort $(wildcard fuzz/fuzz_*.c))
 TOOL_SRC := $(sort $(wildcard tools/*.c bench/*.c))
 TOOL_BIN := $(TOOL_SRC:%.c=$B/%)
 
-.PHONY: all run test lint fuzz install clean help tools deps
+.PHONY: all run test test-build test-llama lint fuzz fuzz-build install clean help tools deps
 .SECONDARY:
 
 all: deps $B/tenon
@@ -59,7 +61,8 @@ deps:
 	@tools/deps --check || tools/deps
 
 $B/tenon: $B/src/cli/main.o $B/libtenon.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "  ld $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $B/libtenon.a: $(LIB_OBJ)
 	@rm -f $@
@@ -97,6 +100,10 @@ test:
 	@$(MAKE) --no-print-directory -j$(JOBS) test-build
 	@BUILD=$B tools/run-tests $(TESTS)
 
+# Optional: does llama.cpp read what Tenon writes? Builds llama.cpp (minutes), needs the network.
+test-llama: $B/tenon
+	@tools/test-llama $B/tenon
+
 lint:
 	@tools/deps --check || tools/deps
 	@tools/lint
@@ -126,6 +133,6 @@ clean:
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
-	@echo "targets: all run test lint fuzz tools install clean"
+	@echo "targets: all run test lint fuzz test-llama tools install clean"
 
 -include $(shell [ -d $B ] && find $B -name '*.d' 2>/dev/null)
