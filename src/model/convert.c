@@ -1,5 +1,6 @@
 #include "model/convert.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "base/progress.h"
 #include "model/convert_meta.h"
 #include "model/convert_rows.h"
+#include "quant/blocks.h"
 #include "quant/convert.h"
 #include "format/names.h"
 #include "format/weights.h"
@@ -40,8 +42,14 @@ struct converter {
 
 /* ---- which tensors, and as what ---- */
 
-static enum dtype target_dtype(const struct weight_view *v)
+static bool holds_numbers(enum dtype t)
 {
+    return t != DT_I8 && t != DT_U8 && t != DT_I32 && t != DT_I64 && t != DT_F8_E8M0;
+}
+
+static enum dtype target_dtype(const struct weight_view *v, bool f32)
+{
+    if (f32 && holds_numbers(v->dtype)) return DT_F32;
     switch (v->dtype) {
     case DT_FP4:
         return DT_MXFP4;
@@ -102,18 +110,20 @@ static int check_stack(struct converter *c, const struct output *o)
     return 0;
 }
 
-static int add_output(struct converter *c, const struct weight_view *v, bool mtp)
+static int add_output(struct converter *c, const struct weight_view *v,
+                      const struct convert_options *options)
 {
     const char *number;
     int n_layers = weights_config(c->weights)->n_layers;
     struct output *o = &c->outputs[c->n_outputs];
     *o = (struct output){.view = v, .block = -1, .stacked = expert_of(v->name, &number) == 0};
-    if (expert_of(v->name, &number) > 0 || (!mtp && !strncmp(v->name, "mtp.", 4))) return 0;
+    if (expert_of(v->name, &number) > 0 || (!options->mtp && !strncmp(v->name, "mtp.", 4)))
+        return 0;
     if (!name_to_gguf(o->name, v->name, n_layers)) {
         log_warn("convert: %s is left out: GGUF has no name for it", v->name);
         return 0;
     }
-    o->dtype = target_dtype(v);
+    o->dtype = target_dtype(v, options->f32);
     if (o->dtype == DT_COUNT)
         return err_set(c->err, ERR_UNSUPPORTED, "%s: %s of %s does not convert to GGUF",
                        weights_path(c->weights), v->name, dtype_name(v->dtype));
@@ -132,12 +142,12 @@ static int by_block(const void *a, const void *b)
     return x->block != y->block ? x->block - y->block : strcmp(x->name, y->name);
 }
 
-static int list_outputs(struct converter *c, bool mtp)
+static int list_outputs(struct converter *c, const struct convert_options *options)
 {
     int n = weights_count(c->weights);
     c->outputs = xcalloc((size_t)n, sizeof *c->outputs);
     for (int i = 0; i < n; i++)
-        if (add_output(c, weights_at(c->weights, i), mtp)) return -1;
+        if (add_output(c, weights_at(c->weights, i), options)) return -1;
     qsort(c->outputs, (size_t)c->n_outputs, sizeof *c->outputs, by_block);
     return 0;
 }
@@ -163,26 +173,64 @@ static float scale_at(const struct weight_view *v, const uint8_t *scales, size_t
     return f;
 }
 
+static void row_scales(float *line, const struct weight_view *v, int row, const uint8_t *scales)
+{
+    size_t first = (size_t)(row / v->block_rows) * (size_t)v->scale_cols;
+    for (int i = 0; i < v->scale_cols; i++)
+        line[i] = scale_at(v, scales, first + (size_t)i);
+}
+
+/* One row as the f32 values it stands for. */
+static int row_values(const struct weight_view *v, int row, const uint8_t *in,
+                      const uint8_t *scales, float *line, uint8_t *out, struct err *err)
+{
+    float *values = line + v->scale_cols;
+    switch (v->dtype) {
+    case DT_BF16:
+        row_bf16_to_f32(in, v->cols, out);
+        return 0;
+    case DT_F16:
+        row_f16_to_f32(in, v->cols, out);
+        return 0;
+    case DT_F8_E4M3:
+        row_scales(line, v, row, scales);
+        fp8_decode(values, in, line, v->block_cols, v->cols);
+        break;
+    case DT_FP4:
+        fp4_decode(values, in, scales + (size_t)row * (size_t)v->scale_cols, v->cols);
+        break;
+    case DT_MXFP4:
+        mxfp4_decode(values, in, v->cols);
+        break;
+    case DT_Q8_0:
+        q8_0_decode(values, in, v->cols);
+        break;
+    case DT_Q4_0:
+        q4_0_decode(values, in, v->cols);
+        break;
+    default:
+        return err_set(err, ERR_UNSUPPORTED, "%s has no f32 values", dtype_name(v->dtype));
+    }
+    for (int i = 0; i < v->cols; i++)
+        if (!isfinite(values[i])) return err_set(err, ERR_NUMERIC, "a value that is not finite");
+    memcpy(out, values, (size_t)v->cols * sizeof *values);
+    return 0;
+}
+
 /* One row; `row` picks its scales. line is room for scale_cols + cols floats. */
 static int convert_row(const struct weight_view *v, enum dtype to, int row, const uint8_t *in,
                        const uint8_t *scales, float *line, uint8_t *out, struct err *err)
 {
+    if (to == DT_F32 && v->dtype != DT_F32) return row_values(v, row, in, scales, line, out, err);
     if (v->dtype == DT_FP4)
         return row_fp4_to_mxfp4(in, scales + (size_t)row * (size_t)v->scale_cols, v->cols, out,
                                 err);
     if (v->dtype == DT_F8_E4M3) {
-        size_t first = (size_t)(row / v->block_rows) * (size_t)v->scale_cols;
-        for (int i = 0; i < v->scale_cols; i++)
-            line[i] = scale_at(v, scales, first + (size_t)i);
+        row_scales(line, v, row, scales);
         return row_fp8_to_q8_0(in, line, v->block_cols, v->cols, line + v->scale_cols, out, err);
     }
     if (v->dtype == DT_I64) return row_i64_to_i32(in, v->cols, out, err);
-    if (v->dtype == DT_BF16 && to == DT_F32)
-        row_bf16_to_f32(in, v->cols, out);
-    else if (v->dtype == DT_F16 && to == DT_F32)
-        row_f16_to_f32(in, v->cols, out);
-    else
-        memcpy(out, in, v->data.row_bytes);
+    memcpy(out, in, v->data.row_bytes);
     return 0;
 }
 
@@ -262,15 +310,16 @@ static int put_metadata(struct converter *c, const char *model, bool mtp)
     return rc;
 }
 
-static int convert(struct converter *c, const char *model, const char *out, bool mtp)
+static int convert(struct converter *c, const char *model, const char *out,
+                   const struct convert_options *options)
 {
     if (weights_open(&c->weights, model, c->err)) return -1;
     if (!strcmp(weights_container(c->weights), "gguf") && gguf_open(&c->gguf, model, c->err))
         return -1;
-    if (mtp && !weights_have_mtp(c->weights))
+    if (options->mtp && !weights_have_mtp(c->weights))
         return err_set(c->err, ERR_ARGUMENT, "%s: has no MTP block to convert", model);
-    if (gguf_writer_open(&c->writer, out, c->err) || put_metadata(c, model, mtp) ||
-        list_outputs(c, mtp))
+    if (gguf_writer_open(&c->writer, out, c->err) || put_metadata(c, model, options->mtp) ||
+        list_outputs(c, options))
         return -1;
     declare(c);
     c->bar = progress_new("convert", gguf_declared_bytes(c->writer), "B");
@@ -280,10 +329,11 @@ static int convert(struct converter *c, const char *model, const char *out, bool
     return gguf_finish(c->writer, c->err);
 }
 
-int convert_to_gguf(const char *model, const char *out, bool mtp, struct err *err)
+int convert_to_gguf(const char *model, const char *out, const struct convert_options *options,
+                    struct err *err)
 {
     struct converter c = {.err = err};
-    int rc = convert(&c, model, out, mtp);
+    int rc = convert(&c, model, out, options);
     progress_free(c.bar);
     gguf_writer_close(c.writer);
     gguf_close(c.gguf);

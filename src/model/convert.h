@@ -12,7 +12,13 @@
  *
  * mtp: also writes the MTP block, as blk.N.nextn.*. llama.cpp has no place for all of its tensors and
  * refuses such a file, so the default is without; Tenon drafts only with it.
+ * f32: every value of the matrices as F32, exact, and nothing quantised: for comparing engines.
  *
  * Memory: a few megabytes and one matrix's scales. A progress bar shows on a terminal. On failure
  * nothing is left at `out`. */
-MUST_USE int convert_to_gguf(const char *model, const char *out, bool mtp, struct err *err);
+struct convert_options {
+    bool mtp, f32;
+};
+
+MUST_USE int convert_to_gguf(const char *model, const char *out,
+                             const struct convert_options *options, struct err *err);

@@ -3,8 +3,8 @@
     python compare.py TENON GOLDEN_FOLDER FILE.gguf [LIMIT]
 
 Prints the share of positions with the same top token and the mean KL divergence; exit status 1
-when the share is below LIMIT (0.99). Tenon runs with f32 activations: llama.cpp's own rounding of
-activations is then the only one.
+when the share is below LIMIT (0.99). Tenon runs in float mode: llama.cpp knows no rounding of kv rows,
+and its own rounding of activations is then the only one.
 """
 
 import json
@@ -36,7 +36,7 @@ def tenon_logits(tenon: str, path: str, tokens: np.ndarray) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         ids, out = Path(folder) / "ids", Path(folder) / "out"
         ids.write_text(" ".join(map(str, tokens)))
-        subprocess.run([tenon, "logits", path, "--tokens", ids, "--out", out, "--activations", "f32"],
+        subprocess.run([tenon, "logits", path, "--tokens", ids, "--out", out, "--float"],
                        check=True, stdout=subprocess.DEVNULL)
         return np.fromfile(out, dtype="<f4").reshape(len(tokens), -1)
 

@@ -17,7 +17,8 @@ static struct weights *open_model(const char *path)
 static void convert(const char *from, const char *to, bool mtp)
 {
     struct err err = {0};
-    if (convert_to_gguf(from, to, mtp, &err)) fail_msg("%s", err.message);
+    if (convert_to_gguf(from, to, &(struct convert_options){.mtp = mtp}, &err))
+        fail_msg("%s", err.message);
 }
 
 /* Q8_0 is off by half a step of its block at most; everything else must be exact. */
@@ -86,9 +87,43 @@ static void the_mtp_block_is_kept_on_demand(void **state)
     values_survive("tests/golden/zeta", true);
     values_survive("tests/golden/beta", true);
     struct err err = {0};
-    assert_int_equal(
-        convert_to_gguf("tests/golden/gguf/zeta-f32.gguf", "/tmp/never.gguf", true, &err), -1);
+    assert_int_equal(convert_to_gguf("tests/golden/gguf/zeta-f32.gguf", "/tmp/never.gguf",
+                                     &(struct convert_options){.mtp = true}, &err),
+                     -1);
     assert_int_equal(err.code, ERR_ARGUMENT);
+}
+
+static void f32_files_hold_every_value_exactly(void **state)
+{
+    static const char *const models[] = {"tests/golden/zeta", "tests/golden/beta",
+                                         "tests/golden/gguf/zeta-mixed.gguf"};
+    (void)state;
+    for (int m = 0; m < 3; m++) {
+        struct place p;
+        struct err err = {0};
+        int n_seen = 0;
+        place_make(&p);
+        const char *path = place_path(&p, "out.gguf");
+        if (convert_to_gguf(models[m], path, &(struct convert_options){.f32 = true}, &err))
+            fail_msg("%s", err.message);
+        struct weights *a = open_model(models[m]), *b = open_model(path);
+        for (int i = 0; i < weights_count(b); i++) {
+            const struct weight_view *got = weights_at(b, i), *v = weights_find(a, got->name);
+            assert_non_null(v);
+            assert_true(got->dtype == DT_F32 || got->dtype == DT_I32);
+            double *was = values_of(a, v), *is = values_of(b, got);
+            /* By value: a negative zero of FP4 becomes +0. */
+            for (size_t k = 0; k < (size_t)v->rows * (size_t)v->cols; k++)
+                assert_true(was[k] == is[k]);
+            n_seen++;
+            free(was);
+            free(is);
+        }
+        assert_true(n_seen > 50);
+        weights_close(a);
+        weights_close(b);
+        place_remove(&p);
+    }
 }
 
 static void assert_same_key(const struct gguf *a, const struct gguf *b, const char *key)
@@ -189,7 +224,7 @@ static int convert_with_tokenizer(struct place *p, const char *json, struct err 
     assert_int_equal(system(command), 0);
     place_text(p, "tokenizer.json", json);
     *err = (struct err){0};
-    return convert_to_gguf(p->dir, place_path(p, "out.gguf"), false, err);
+    return convert_to_gguf(p->dir, place_path(p, "out.gguf"), &(struct convert_options){0}, err);
 }
 
 static void assert_string_is(const struct gguf_array *a, size_t i, const char *want)
@@ -311,6 +346,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_models_keep_their_values),
         cmocka_unit_test(the_mtp_block_is_kept_on_demand),
+        cmocka_unit_test(f32_files_hold_every_value_exactly),
         cmocka_unit_test(files_look_like_those_llama_cpp_loads),
         cmocka_unit_test(gguf_converts_to_the_same_gguf),
         cmocka_unit_test(tokenizer_json_goes_into_the_file),
