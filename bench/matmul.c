@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "cpu/kernels.h"
+#include "measure/bandwidth.h"
 
 enum { ROWS = 2048, COLS = 4096, CHUNK = 128, MAX_ROUNDS = 99 };
 
@@ -145,18 +146,6 @@ static double own_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *x, int n)
-{
-    qsort(x, (size_t)n, sizeof *x, ascending);
-    return x[n / 2];
-}
-
 static void measure(struct pool *pool, struct job *j, int n, const char *name, int rounds)
 {
     static const int tokens[] = {1, 2, 4, 6, 32};
@@ -173,9 +162,9 @@ static void measure(struct pool *pool, struct job *j, int n, const char *name, i
             before = read[r];
         }
         others = (busy_seconds() - own_seconds() - others) / (clock_seconds() - start);
-        double time = median(run, rounds);
+        double time = median_of(run, rounds);
         printf("%-6s %3d %8.1f %8.1f %6.2f %8.0f %8.1f\n", name, tokens[i],
-               bytes / median(read, rounds) * 1e-9, bytes / time * 1e-9, median(share, rounds),
+               bytes / median_of(read, rounds) * 1e-9, bytes / time * 1e-9, median_of(share, rounds),
                2e-9 * ROWS * COLS * n * tokens[i] / time, others > 0 ? others : 0);
     }
 }
