@@ -164,8 +164,9 @@ static void measure(struct pool *pool, struct job *j, int n, const char *name, i
         others = (busy_seconds() - own_seconds() - others) / (clock_seconds() - start);
         double time = median_of(run, rounds);
         printf("%-6s %3d %8.1f %8.1f %6.2f %8.0f %8.1f\n", name, tokens[i],
-               bytes / median_of(read, rounds) * 1e-9, bytes / time * 1e-9, median_of(share, rounds),
-               2e-9 * ROWS * COLS * n * tokens[i] / time, others > 0 ? others : 0);
+               bytes / median_of(read, rounds) * 1e-9, bytes / time * 1e-9,
+               median_of(share, rounds), 2e-9 * ROWS * COLS * n * tokens[i] / time,
+               others > 0 ? others : 0);
     }
 }
 

@@ -1,6 +1,7 @@
 /* tenon chat: a conversation in the terminal. */
 #include <argp.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -325,13 +326,29 @@ static int command(struct chat *c, const char *line, struct err *err)
 
 /* ---- the loop ---- */
 
+/* Waits for input on a terminal; false when Ctrl-C came first. It looks at the flag ten times a second: a
+ * signal may come before the wait begins, or be taken by another thread, and then wakes nothing. A
+ * terminal hands out one line a read, so none hides in stdin's buffer. */
+static bool input_comes(struct chat *c)
+{
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (!atomic_exchange(&c->cancel, false))
+        if (poll(&in, 1, 100) > 0) return true;
+    return false;
+}
+
 /* One line without its newline; false at the end of input. Ctrl-C at the prompt clears the line. */
 static bool read_line(struct chat *c, char **line, size_t *cap, size_t *size)
 {
+    atomic_store(&c->cancel, false);
     for (;;) {
         if (c->terminal) {
             fputs("> ", stdout);
             fflush(stdout);
+        }
+        if (c->terminal && !input_comes(c)) {
+            puts("\n(Ctrl-D or /exit ends)");
+            continue;
         }
         errno = 0;
         ssize_t n = getline(line, cap, stdin);
@@ -340,9 +357,8 @@ static bool read_line(struct chat *c, char **line, size_t *cap, size_t *size)
             *size = (size_t)n;
             return true;
         }
-        if (errno != EINTR || !atomic_exchange(&c->cancel, false)) return false;
+        if (errno != EINTR) return false;
         clearerr(stdin);
-        puts("\n(Ctrl-D or /exit ends)");
     }
 }
 
