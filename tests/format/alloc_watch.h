@@ -53,6 +53,7 @@ static void alloc_watch_install(void)
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
+void *__libc_memalign(size_t to, size_t size);
 void __libc_free(void *p);
 
 void *malloc(size_t size)
@@ -66,6 +67,13 @@ void *calloc(size_t n, size_t size)
 {
     void *p = __libc_calloc(n, size);
     if (p) alloc_count(n * size, malloc_usable_size(p));
+    return p;
+}
+
+void *aligned_alloc(size_t to, size_t size)
+{
+    void *p = __libc_memalign(to, size);
+    if (p) alloc_count(size, malloc_usable_size(p));
     return p;
 }
 
