@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Control bytes become '?', so that a name from a file cannot start a new line or drive a
- * terminal. UTF-8 passes. */
-static void make_printable(char *s)
+void make_printable(char *text)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f) *s = '?';
+    for (unsigned char *s = (unsigned char *)text; *s; s++)
+        if (*s < 0x20 || *s == 0x7f)
+            *s = '?';
+        else if (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+            s[0] = s[1] = '?';
 }
 
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)

@@ -31,6 +31,10 @@ struct err {
  * printable appear escaped, so file content cannot forge log lines. */
 int err_set(struct err *err, enum err_code code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Control bytes and C1 control characters (U+0080 to U+009F in UTF-8) become '?', in place, so that a
+ * name from a file cannot start a new line or drive a terminal. Other UTF-8 passes. */
+void make_printable(char *s);
+
 /* Adds "prefix: " in front of the message, to name the file or object on the way up. */
 int err_prefix(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

@@ -66,7 +66,11 @@ int file_open_beneath(struct file *f, const char *dir, const char *name, struct 
     struct buf path;
     buf_init(&path, 1 << 16);
     buf_printf(&path, "%s/%s", dir, name);
-    int rc = fd < 0 ? err_set(err, ERR_IO, "%s: %s", buf_text(&path), strerror(code))
+    const char *why = code == ELOOP
+                          ? "is a symbolic link, which a model folder may not hold; copy the "
+                            "files (hf download --local-dir, cp -L)"
+                          : strerror(code);
+    int rc = fd < 0 ? err_set(err, ERR_IO, "%s: %s", buf_text(&path), why)
                     : file_adopt(f, fd, buf_text(&path), err);
     buf_fini(&path);
     return rc;

@@ -18,8 +18,7 @@ static void write_line(enum log_level level, const char *tag, const char *fmt, v
     char line[1024];
     int n = snprintf(line, sizeof line, "%s", tag);
     vsnprintf(line + n, sizeof line - (size_t)n - 1, fmt, ap);
-    for (char *p = line; *p; p++)
-        if ((unsigned char)*p < 0x20) *p = '?';
+    make_printable(line);
     size_t end = 0;
     while (line[end])
         end++;

@@ -9,7 +9,8 @@
 
 struct pool;
 
-/* n_threads >= 1 counts the caller; 0 takes one per online CPU of this process's affinity mask. */
+/* n_threads >= 1 counts the caller; 0 takes one per online CPU of this process's affinity mask. Where
+ * the host starts fewer, the pool has those, and says so. */
 struct pool *pool_new(int n_threads);
 void pool_free(struct pool *p); /* takes NULL */
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "format/survey.h"
+#include "model/model.h"
 #include "format/weights.h"
 
 struct options {
@@ -248,6 +249,8 @@ int cli_inspect(int argc, char **argv)
         print_missing(&s);
         if (o.tensors) print_tensors(w);
     }
+    /* Shown all the same: what is wrong is why one inspects. */
+    if (status == 0 && model_check(w, true, &err)) status = cli_fail(&err);
     weights_close(w);
     return status;
 }

@@ -7,6 +7,8 @@
 #include "cpu/linear.h"
 #include "cpu/vec.h"
 
+enum { MAX_ROPE = 512 }; /* what a config may ask for (format/config.c) */
+
 struct rope_job {
     const struct step *s;
     const struct rope_rows_args *a;
@@ -165,7 +167,7 @@ static void close_entry(const struct compress_job *job, const struct step_seq *s
     const struct compress_args *a = job->a;
     const struct layer_kv *l = a->layer;
     struct slot slots[KV_PAGE];
-    float cs[KV_PAGE * 4];
+    float cs[MAX_ROPE];
     int n = entry_slots(job, seq, entry, slots);
 
     pool_entry(x, slots, n, job->dim);
@@ -217,7 +219,7 @@ static void keep_carry(const struct compress_job *job, const struct step_seq *se
 void cpu_compress(struct step *s, const struct compress_args *a)
 {
     const struct layer_kv *l = a->layer;
-    CHECK(l->rope_dim <= 4 * KV_PAGE, "compress: rope of %d values", l->rope_dim);
+    CHECK(l->rope_dim <= MAX_ROPE, "compress: rope of %d values", l->rope_dim);
     size_t mark = step_mark(s);
     int n_seqs = s->rows.n_seqs;
     int *first = cpu_scratch(s, (size_t)(n_seqs + 1) * sizeof *first);

@@ -43,9 +43,26 @@ static int usable(const struct session *s, const struct ids *prompt)
     return session_common(s, prompt->data, fed) == fed ? fed : 0;
 }
 
+/* Frees the snapshots that have left this conversation (another system prompt, say): they would hold
+ * pages that nothing shares. */
+static void prune(struct history *h, const struct ids *prompt)
+{
+    int kept = 0;
+    for (int i = 0; i < h->n; i++) {
+        struct session *s = h->snapshots[i];
+        int fed = session_fed(s), n = fed < (int)prompt->n ? fed : (int)prompt->n;
+        if (session_common(s, prompt->data, n) == n)
+            h->snapshots[kept++] = s;
+        else
+            session_free(s);
+    }
+    h->n = kept;
+}
+
 /* Makes live the longest usable state. */
 static int choose(struct history *h, const struct ids *prompt, struct err *err)
 {
+    prune(h, prompt);
     const struct session *best = NULL;
     int longest = 0;
     for (int i = 0; i < h->n; i++) {

@@ -48,7 +48,7 @@ const struct config_field config_fields[] = {
     SHAPE("o_groups", "o_groups", "attention.output_group_count", o_groups, 1, 1024),
     SHAPE("o_lora_rank", "o_lora_rank", "attention.output_lora_rank", o_lora, 1, 65536),
     SHAPE("q_lora_rank", "q_lora_rank", "attention.q_lora_rank", q_lora, 1, 65536),
-    SHAPE("qk_rope_head_dim", "rope_head_dim", "rope.dimension_count", rope_dim, 2, 4096),
+    SHAPE("qk_rope_head_dim", "rope_head_dim", "rope.dimension_count", rope_dim, 2, 512),
     REAL(CONFIG_FLOAT, "rms_norm_eps", "norm_eps", "attention.layer_norm_rms_epsilon", norm_eps, 1e-6, 0, 1),
     REAL(CONFIG_DOUBLE, "rope_theta", "rope_theta", "rope.freq_base", rope_theta, 10000, 1, 1e12),
     REAL(CONFIG_FLOAT, "routed_scaling_factor", "route_scale", "expert_weights_scale", route_scale, 1.5, 1e-6, 1e6),

@@ -1,6 +1,6 @@
 /* The shape of a DeepSeek-V4 model, read from any of its three spellings: Hugging Face config.json,
  * DeepSeek's inference/config.json, and GGUF metadata.
- * Source: shared spec deepseek-v4.md section 1. Letters as there. */
+ * Source: docs/spec/deepseek-v4.md, section 1. Letters as there. */
 #pragma once
 #include <jansson.h>
 #include <stdbool.h>

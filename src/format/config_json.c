@@ -212,6 +212,8 @@ static int read_into(struct reader *r, const json_t *object, const char *key, co
 /* {"type" or "rope_type": "yarn", "factor": ...}. Any other type but none at all is refused. */
 static int read_yarn(struct reader *r, const json_t *scaling, struct config *c)
 {
+    if (!json_is_object(scaling))
+        return err_set(r->err, ERR_FORMAT, "%s: rope scaling is not an object", r->what);
     const json_t *type = find(scaling, "rope_type");
     if (!type) type = find(scaling, "type");
     const char *name = type ? json_string_value(type) : "yarn";

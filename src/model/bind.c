@@ -387,13 +387,40 @@ static void load_some(void *ctx, int first, int last, int thread)
     }
 }
 
+/* Fills b->list with what the config asks for, and finds all of it. The work is bounded by the tensors
+ * there are, not by what the config claims; and what the config does not know of is refused too. */
+static int list_weights(struct binder *b, struct err *err)
+{
+    const struct config *c = &b->m->config;
+    const char *path = weights_path(b->w);
+    if (3LL * c->n_layers * c->n_experts > weights_count(b->w))
+        return err_set(err, ERR_FORMAT,
+                       "%s: the config asks for %d layers of %d experts, the files hold %d tensors",
+                       path, c->n_layers, c->n_experts, weights_count(b->w));
+    char beyond[64];
+    snprintf(beyond, sizeof beyond, "layers.%d.attn_norm.weight", c->n_layers);
+    if (weights_find(b->w, beyond))
+        return err_set(err, ERR_FORMAT, "%s: the config has %d layers, the files hold %s", path,
+                       c->n_layers, beyond);
+    want_model(b);
+    for (int i = 0; i < b->n; i++)
+        if (check_view(b, &b->list[i], err)) return -1;
+    return 0;
+}
+
+int model_list(struct model *m, const struct weights *w, struct err *err)
+{
+    struct binder b = {.m = m, .w = w};
+    int rc = list_weights(&b, err);
+    free(b.list);
+    return rc;
+}
+
 int model_bind(struct model *m, const struct weights *w, bool progress, struct err *err)
 {
     struct binder b = {.m = m, .w = w};
     int rc = -1;
-    want_model(&b);
-    for (int i = 0; i < b.n; i++)
-        if (check_view(&b, &b.list[i], err)) goto out;
+    if (list_weights(&b, err)) goto out;
 
     m->all = xcalloc((size_t)b.n, sizeof(struct weight *));
     pthread_mutex_init(&b.lock, NULL);

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "model/convert_meta.h"
 #include "model/convert_rows.h"
+#include "model/model.h"
 #include "quant/blocks.h"
 #include "quant/convert.h"
 #include "format/names.h"
@@ -318,6 +319,10 @@ static int convert(struct converter *c, const char *model, const char *out,
         return -1;
     if (options->mtp && !weights_have_mtp(c->weights))
         return err_set(c->err, ERR_ARGUMENT, "%s: has no MTP block to convert", model);
+    if (model_check(c->weights, options->mtp, c->err)) return -1;
+    if (!options->mtp && weights_have_mtp(c->weights))
+        log_warn("convert: the MTP block is left out, since llama.cpp reads no file with it; --mtp "
+                 "keeps it");
     if (gguf_writer_open(&c->writer, out, c->err) || put_metadata(c, model, options->mtp) ||
         list_outputs(c, options))
         return -1;

@@ -57,6 +57,17 @@ static void compress(struct step *s, const struct config *c, const struct layer 
                                            .eps = c->norm_eps});
 }
 
+/* Entries that a row of this step can select: index_topk, or all that the last of them sees. */
+static int most_selected(const struct step *s, const struct config *c)
+{
+    int most = 1;
+    for (int t = 0; t < s->rows.n_rows; t++) {
+        int n = kv_visible(4, s->rows.pos[t]);
+        most = n > most ? n : most;
+    }
+    return most < c->index_topk ? most : c->index_topk;
+}
+
 /* y = Attention(x). Window rows for every layer; compressed entries for R > 0, all of them in HCA
  * layers, those that the indexer selects in CSA layers (R = 4). */
 static void attention(struct step *s, const struct config *c, const struct layer *l,
@@ -95,8 +106,9 @@ static void attention(struct step *s, const struct config *c, const struct layer
 
     struct itensor ids = {0}, count = {0};
     if (l->kv->ratio == 4) {
+        int topk = most_selected(s, c);
         compress(s, c, l, &a->index_compressor, &z.index_k, &z.index_s, 1);
-        ids = step_i32(s, rows, c->index_topk);
+        ids = step_i32(s, rows, topk);
         count = step_i32(s, rows, 1);
         op_select(s, &(struct select_args){.ids = &ids,
                                            .count = &count,
@@ -105,7 +117,7 @@ static void attention(struct step *s, const struct config *c, const struct layer
                                            .cs = cs,
                                            .layer = l->kv,
                                            .n_heads = c->index_heads,
-                                           .topk = c->index_topk});
+                                           .topk = topk});
     }
 
     struct acts o = step_acts(s, rows, heads_dim);

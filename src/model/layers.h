@@ -70,6 +70,9 @@ struct model {
 /* Loads every weight that m->config asks for (bind.c). */
 MUST_USE int model_bind(struct model *m, const struct weights *w, bool progress, struct err *err);
 
+/* The same checks, loading nothing (bind.c). */
+MUST_USE int model_list(struct model *m, const struct weights *w, struct err *err);
+
 /* Frequencies of both rope kinds (rope.c). */
 void model_rope_init(struct model *m);
 

@@ -20,19 +20,35 @@ static int check_config(const struct config *c, const char *path, struct err *er
     return 0;
 }
 
-int model_open(struct model **out, struct backend *b, const struct weights *w,
-               const struct model_options *options, struct err *err)
+/* A model without weights. */
+static struct model *model_new(struct backend *b, const struct weights *w, bool mtp)
 {
-    *out = NULL;
     const struct config *c = weights_config(w);
-    if (check_config(c, weights_path(w), err)) return -1;
-
     struct model *m = xcalloc(1, sizeof *m);
     m->config = *c;
     m->backend = b;
     m->layers = xcalloc((size_t)c->n_layers, sizeof *m->layers);
-    if (options->mtp && weights_have_mtp(w)) m->mtp = xcalloc(1, sizeof *m->mtp);
-    kv_layout_init(&m->layout, c, b->mode, m->mtp != NULL);
+    if (mtp && weights_have_mtp(w)) m->mtp = xcalloc(1, sizeof *m->mtp);
+    kv_layout_init(&m->layout, c, b ? b->mode : MODE_DEFAULT, m->mtp != NULL);
+    return m;
+}
+
+int model_check(const struct weights *w, bool mtp, struct err *err)
+{
+    if (check_config(weights_config(w), weights_path(w), err)) return -1;
+    struct model *m = model_new(NULL, w, mtp);
+    int rc = model_list(m, w, err);
+    model_close(m);
+    return rc;
+}
+
+int model_open(struct model **out, struct backend *b, const struct weights *w,
+               const struct model_options *options, struct err *err)
+{
+    *out = NULL;
+    if (check_config(weights_config(w), weights_path(w), err)) return -1;
+
+    struct model *m = model_new(b, w, options->mtp);
     model_rope_init(m);
     if (model_bind(m, w, options->progress, err)) {
         model_close(m);

@@ -17,6 +17,10 @@ MUST_USE int model_open(struct model **out, struct backend *b, const struct weig
                         const struct model_options *options, struct err *err);
 void model_close(struct model *m); /* takes NULL */
 
+/* The checks of model_open, loading nothing: every tensor that the config asks for is there, with its shape
+ * and a dtype that it may have. */
+MUST_USE int model_check(const struct weights *w, bool mtp, struct err *err);
+
 const struct config *model_config(const struct model *m);
 const struct kv_layout *model_layout(const struct model *m);
 struct backend *model_backend(const struct model *m);

@@ -91,6 +91,13 @@ int tokenizer_open(struct tokenizer **out, const char *path, struct err *err)
     *out = NULL;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return open_folder(out, path, err);
     if (size >= 5 && strcmp(path + size - 5, ".gguf") == 0) return open_gguf(out, path, err);
+    if (size >= 12 && strcmp(path + size - 12, ".safetensors") == 0) {
+        const char *slash = strrchr(path, '/');
+        char *folder = slash ? xstrndup(path, (size_t)(slash - path)) : xstrdup(".");
+        int rc = open_folder(out, *folder ? folder : "/", err);
+        free(folder);
+        return rc;
+    }
     return open_json(out, path, err);
 }
 

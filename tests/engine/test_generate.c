@@ -332,6 +332,26 @@ static void history_keeps_a_bounded_number_of_snapshots(void **state)
     rig_close(&r); /* checks that no block is left */
 }
 
+/* Prompts that share nothing, as after /system: old snapshots must not fill the memory. */
+static void conversations_that_are_left_free_their_pages(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(MODE_DEFAULT);
+    struct engine_options o = {.max_context = 384, .n_snapshots = HISTORY_SNAPSHOTS + 1};
+    struct err err = {0};
+    engine_close(r.engine);
+    if (engine_open(&r.engine, r.b.model, NULL, &o, &err)) fail_msg("%s", err.message);
+    struct history *h = history_new(r.engine);
+    int32_t t[300];
+    memcpy(t, r.tokens, sizeof t);
+    for (int i = 0; i < HISTORY_SNAPSHOTS + 4; i++) {
+        t[0] = (t[0] + 1) % r.b.vocab;
+        assert_int_equal(answer(&r, h, t, 300), 0);
+    }
+    history_free(h);
+    rig_close(&r);
+}
+
 static void a_continued_conversation_reuses_all_of_it(void **state)
 {
     (void)state;
@@ -373,6 +393,7 @@ int main(void)
         cmocka_unit_test(logprobs_come_with_the_tokens),
         cmocka_unit_test(a_new_prompt_starts_from_the_longest_snapshot),
         cmocka_unit_test(history_keeps_a_bounded_number_of_snapshots),
+        cmocka_unit_test(conversations_that_are_left_free_their_pages),
         cmocka_unit_test(a_continued_conversation_reuses_all_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

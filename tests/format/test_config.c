@@ -210,6 +210,7 @@ static void bad_configs_are_refused_with_a_reason(void **state)
         {"num_experts_per_tok", "65", ERR_FORMAT, "num_experts_per_tok"},
         {"n_shared_experts", "2", ERR_FORMAT, "n_shared_experts"},
         {"qk_rope_head_dim", "31", ERR_UNSUPPORTED, "rope"},
+        {"qk_rope_head_dim", "514", ERR_FORMAT, "rope"},
         {"qk_rope_head_dim", "96", ERR_FORMAT, "rope"},
         {"head_dim", "128", ERR_UNSUPPORTED, "multiple of 64"},
         {"index_head_dim", "48", ERR_UNSUPPORTED, "power of two"},

@@ -1,5 +1,7 @@
 #include "../format/values.h"
 
+#include <jansson.h>
+
 #include "base/file.h"
 #include "base/log.h"
 #include "format/gguf.h"
@@ -122,6 +124,38 @@ static void f32_files_hold_every_value_exactly(void **state)
         assert_true(n_seen > 50);
         weights_close(a);
         weights_close(b);
+        place_remove(&p);
+    }
+}
+
+/* What would not load is not written. */
+static void incomplete_models_are_refused(void **state)
+{
+    static const struct {
+        const char *key;
+        int value;
+    } wrong[] = {{"q_lora_rank", 64},
+                 {"n_routed_experts", 4},
+                 {"num_hidden_layers", 1},
+                 {"n_routed_experts", 4096}};
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct place p;
+        struct err err = {0};
+        char command[512];
+        place_make(&p);
+        snprintf(command, sizeof command,
+                 "cp tests/golden/zeta/model.safetensors tests/golden/zeta/config.json %s", p.dir);
+        assert_int_equal(system(command), 0);
+        const char *config = place_path(&p, "config.json");
+        json_t *root = json_load_file(config, 0, NULL);
+        json_object_set_new(root, wrong[i].key, json_integer(wrong[i].value));
+        assert_int_equal(json_dump_file(root, config, 0), 0);
+        json_decref(root);
+        assert_int_equal(
+            convert_to_gguf(p.dir, place_path(&p, "out.gguf"), &(struct convert_options){0}, &err),
+            -1);
+        assert_int_equal(err.code, ERR_FORMAT);
         place_remove(&p);
     }
 }
@@ -346,6 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(golden_models_keep_their_values),
         cmocka_unit_test(the_mtp_block_is_kept_on_demand),
+        cmocka_unit_test(incomplete_models_are_refused),
         cmocka_unit_test(f32_files_hold_every_value_exactly),
         cmocka_unit_test(files_look_like_those_llama_cpp_loads),
         cmocka_unit_test(gguf_converts_to_the_same_gguf),

@@ -97,6 +97,10 @@ void run_logits(struct bench_model *b, const int32_t *tokens, int n, int chunk, 
                 float *mtp)
 {
     struct kv *kv = kv_new(b->pool);
+    int n_mtp = 0;
+    /* So that a row left out cannot pass for one of an earlier run. */
+    memset(logits, 0xff, (size_t)n * (size_t)b->vocab * sizeof *logits);
+    if (mtp) memset(mtp, 0xff, (size_t)(n - 1) * (size_t)b->vocab * sizeof *mtp);
     for (int at = 0; at < n; at += chunk) {
         int size = n - at < chunk ? n - at : chunk;
         struct model_input in = {kv, (const int *)tokens + at, size, size};
@@ -105,7 +109,9 @@ void run_logits(struct bench_model *b, const int32_t *tokens, int n, int chunk, 
         struct err err = {0};
         must(model_forward(b->model, &in, 1, &out, NULL, &err), &err);
         if (mtp) mtp += (size_t)out.n_mtp * (size_t)b->vocab;
+        n_mtp += out.n_mtp;
     }
+    assert_int_equal(n_mtp, model_has_mtp(b->model) ? n - 1 : 0);
     kv_free(kv);
 }
 
