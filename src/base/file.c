@@ -155,6 +155,20 @@ fail:
     return -1;
 }
 
+int file_slurp_input(const char *path, size_t max, char **out, size_t *size, struct err *err)
+{
+    struct stat st;
+    if (!strcmp(path, "-") || stat(path, &st) || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
+        return file_slurp(path, max, out, size, err);
+    *out = NULL;
+    *size = 0;
+    FILE *in = fopen(path, "re");
+    if (!in) return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+    int rc = slurp_stream(in, path, max, out, size, err);
+    fclose(in);
+    return rc;
+}
+
 static int write_all(int fd, const void *data, size_t size)
 {
     const char *p = data;

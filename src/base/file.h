@@ -32,5 +32,9 @@ void file_forget(const struct file *f, uint64_t offset, uint64_t size);
  * frees. "-" is standard input. */
 MUST_USE int file_slurp(const char *path, size_t max, char **out, size_t *size, struct err *err);
 
+/* The same for what a user names on the command line: pipes and terminals are read too. */
+MUST_USE int file_slurp_input(const char *path, size_t max, char **out, size_t *size,
+                              struct err *err);
+
 /* Writes beside `path` first, syncs and renames: a reader sees the old file or the new one. */
 MUST_USE int file_replace(const char *path, const void *data, size_t size, struct err *err);

@@ -46,13 +46,28 @@ int json_parse(json_t **out, const char *what, const char *text, size_t size, st
     return 0;
 }
 
+/* Takes text. */
+static int parse_slurped(json_t **out, const char *path, char *text, size_t size, struct err *err)
+{
+    int rc = json_parse(out, path, text, size, err);
+    free(text);
+    return rc;
+}
+
 int json_parse_file(json_t **out, const char *path, size_t max, struct err *err)
 {
     char *text;
     size_t size;
     *out = NULL;
     if (file_slurp(path, max, &text, &size, err)) return -1;
-    int rc = json_parse(out, path, text, size, err);
-    free(text);
-    return rc;
+    return parse_slurped(out, path, text, size, err);
+}
+
+int json_parse_input(json_t **out, const char *path, size_t max, struct err *err)
+{
+    char *text;
+    size_t size;
+    *out = NULL;
+    if (file_slurp_input(path, max, &text, &size, err)) return -1;
+    return parse_slurped(out, path, text, size, err);
 }

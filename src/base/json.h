@@ -13,3 +13,6 @@ MUST_USE int json_parse(json_t **out, const char *what, const char *text, size_t
 
 /* The same for a file of at most max bytes. */
 MUST_USE int json_parse_file(json_t **out, const char *path, size_t max, struct err *err);
+
+/* The same for what a user names on the command line: pipes are read too. */
+MUST_USE int json_parse_input(json_t **out, const char *path, size_t max, struct err *err);

@@ -223,7 +223,7 @@ int ask_messages(json_t **messages, json_t **tools, const char *path, struct err
 {
     json_t *root = NULL;
     *messages = *tools = NULL;
-    if (json_parse_file(&root, path, MAX_MESSAGES_BYTES, err)) return -1;
+    if (json_parse_input(&root, path, MAX_MESSAGES_BYTES, err)) return -1;
     const char *name = strcmp(path, "-") ? path : "standard input";
     json_t *list = json_is_object(root) ? json_object_get(root, "messages") : root;
     json_t *given = json_is_object(root) ? json_object_get(root, "tools") : NULL;

@@ -146,7 +146,7 @@ int open_ids(struct ids *out, const char *path, int vocab, struct err *err)
     char *text = NULL;
     size_t size = 0;
     ids_init(out, MAX_IDS);
-    if (file_slurp(path, MAX_IDS_BYTES, &text, &size, err)) return -1;
+    if (file_slurp_input(path, MAX_IDS_BYTES, &text, &size, err)) return -1;
     int rc = read_ids(out, strcmp(path, "-") ? path : "standard input", text, size, vocab, err);
     free(text);
     if (rc) ids_fini(out);

@@ -100,7 +100,7 @@ int cli_prompt(int argc, char **argv)
     o.prompt.family = prompt_family_detect(o.model);
     if (o.family && prompt_family_find(&o.prompt.family, o.family, &err)) return cli_fail(&err);
     if (prompt_options_check(&o.prompt, &err)) return cli_fail(&err);
-    if (json_parse_file(&root, o.file, MAX_MESSAGES_FILE, &err)) return cli_fail(&err);
+    if (json_parse_input(&root, o.file, MAX_MESSAGES_FILE, &err)) return cli_fail(&err);
     int rc = print_prompt(&o, root, &err);
     json_decref(root);
     return rc ? cli_fail(&err) : 0;

@@ -166,7 +166,7 @@ static void seed_session(struct run *r)
 /* The text of -p or -f. The caller frees. */
 static int read_text(char **text, size_t *size, const struct options *o, struct err *err)
 {
-    if (o->file) return file_slurp(o->file, MAX_TEXT, text, size, err);
+    if (o->file) return file_slurp_input(o->file, MAX_TEXT, text, size, err);
     *text = strdup(o->prompt);
     *size = strlen(o->prompt);
     return *text ? 0 : err_set(err, ERR_LIMIT, "no memory for the prompt");

@@ -44,6 +44,7 @@ equal "a pipe gets the content" "$text" "$(field 'j["content"]' <<<"$json")"
 equal "the prompt has BOS, User, 2 bytes, Assistant, </think>" "$(field 'j["prompt_tokens"]' <<<"$json")" 6
 printf Hi >"$DIR/hi"
 equal "-f" "$(run -f "$DIR/hi" --chat --seed 1 -n 16)" "$text"
+equal "-f PIPE" "$("$T" run "$MODEL" -f <(cat "$DIR/hi") --chat --seed 1 -n 16)" "$text"
 equal "-f -" "$("$T" run "$MODEL" -f - --chat --seed 1 -n 16 <"$DIR/hi")" "$text"
 echo '[{"role": "user", "content": "Hi"}]' >"$DIR/m"
 equal "--messages" "$(run --messages "$DIR/m" --chat --seed 1 -n 16)" "$text"
