@@ -306,6 +306,11 @@ const struct weight_view *weights_find(const struct weights *w, const char *name
     return NULL;
 }
 
+int weights_count(const struct weights *w)
+{
+    return w->n;
+}
+
 bool weights_have_mtp(const struct weights *w)
 {
     (void)w;
