@@ -47,6 +47,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->tokens = arg;
         return 0;
     case KEY_OUT:
+        if (!strcmp(arg, "-"))
+            argp_error(state, "--out wants a file: the digest goes to standard output");
         o->out = arg;
         return 0;
     case KEY_CHUNK:

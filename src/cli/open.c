@@ -31,11 +31,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_FLOAT:
         o->is_float = true;
+        if (o->f32_acts)
+            argp_error(state, "--float and --activations f32 are two modes: choose one");
         return 0;
     case KEY_ACTIVATIONS:
         if (strcmp(arg, "f32") != 0 && strcmp(arg, "int8") != 0)
             argp_error(state, "--activations %s: there are f32 and int8", arg);
         o->f32_acts = !strcmp(arg, "f32");
+        if (o->is_float && o->f32_acts)
+            argp_error(state, "--float and --activations f32 are two modes: choose one");
         return 0;
     case KEY_ISA:
         o->isa = arg;

@@ -18,8 +18,8 @@ struct latents {
     struct tensor qr, kv, k, s, index_k, index_s, index_w;
 };
 
-static void project_latents(struct step *s, const struct config *c, const struct layer *l,
-                            struct latents *z, const struct acts *x)
+static void project_latents(struct step *s, const struct layer *l, struct latents *z,
+                            const struct acts *x)
 {
     const struct attention *a = &l->attn;
     struct project_args p = {.x = x};
@@ -39,7 +39,6 @@ static void project_latents(struct step *s, const struct config *c, const struct
         PROJECT_TO(z->index_w, a->index_weights_proj);
     }
 #undef PROJECT_TO
-    (void)c;
     op_project(s, &p);
 }
 
@@ -76,7 +75,7 @@ static void attention(struct step *s, const struct config *c, const struct layer
     const struct attention *a = &l->attn;
     int rows = x->rows, heads_dim = c->n_heads * c->head_dim;
     struct latents z;
-    project_latents(s, c, l, &z, x);
+    project_latents(s, l, &z, x);
 
     struct acts qr = step_acts(s, rows, c->q_lora);
     op_norm(s, &(struct norm_args){.y = &qr, .x = &z.qr, .w = a->q_norm, .eps = c->norm_eps});

@@ -36,6 +36,11 @@ for mode in --float "--activations f32"; do
     [ "$other" != "$line" ] && pass "$mode is another mode" || fail "$mode is another mode"
 done
 
+"$T" logits "$ZETA" --tokens "$DIR/ids" --out - >/dev/null 2>&1
+equal "standard output is no --out" $? 2
+"$T" logits "$ZETA" --tokens "$DIR/ids" --out "$DIR/b" --float --activations f32 >/dev/null 2>&1
+equal "two modes are one too many" $? 2
+
 "$T" logits "$ZETA" --tokens "$DIR/ids" --out "$DIR/mtp" --mtp >/dev/null
 equal "rows of the MTP block" "$(stat -c %s "$DIR/mtp")" $((149 * 200 * 4))
 "$T" logits "$ZETA" --tokens "$DIR/ids" --out "$DIR/b" --mtp --chunk 7 >/dev/null

@@ -27,7 +27,8 @@ def golden_tokens(folder: Path) -> np.ndarray:
 
 def llama_logits(path: str, tokens: np.ndarray) -> np.ndarray:
     model = llama_cpp.Llama(path, n_ctx=len(tokens) + 8, n_batch=len(tokens), n_ubatch=64,
-                            logits_all=True, n_threads=2, verbose=False)
+                            logits_all=True, n_threads=2, verbose=False,
+                            type_k=llama_cpp.GGML_TYPE_F32, type_v=llama_cpp.GGML_TYPE_F32)
     model.eval([int(t) for t in tokens])
     return np.array(model.scores[: len(tokens)], dtype=np.float32)
 
