@@ -41,8 +41,9 @@ static const struct argp_option option_table[] = {
     {"family", KEY_FAMILY, "F", 0,
      "Prompt format: preview, official, v4.1; default as the model says", 2},
     {NULL, 0, NULL, 0, "Sampling", 3},
-    {NULL, KEY_N, "N", 0, "At most N tokens; default until the context is full", 3},
-    {"temp", KEY_TEMP, "X", 0, "Temperature; 0 takes the most likely token. Default 1", 3},
+    {NULL, KEY_N, "N", 0, "At most N tokens; default until the context is full (eval: 1024)", 3},
+    {"temp", KEY_TEMP, "X", 0, "Temperature; 0 takes the most likely token. Default 1 (eval: 0)",
+     3},
     {"top-k", KEY_TOP_K, "N", 0, "Only the N most likely; 0 (default): all", 3},
     {"top-p", KEY_TOP_P, "X", 0, "Only the most likely that make up X; default 1", 3},
     {"min-p", KEY_MIN_P, "X", 0, "Only those at least X times as likely as the first; default 0",
@@ -55,7 +56,7 @@ static const struct argp_option option_table[] = {
      "Default 64",
      3},
     {"logit-bias", KEY_BIAS, "ID=X", 0, "Adds X to the logit of a token; may be repeated", 3},
-    {"seed", KEY_SEED, "N", 0, "Of the random numbers; default a new one", 3},
+    {"seed", KEY_SEED, "N", 0, "Of the random numbers; default a new one (eval: 0)", 3},
     {"stop", KEY_STOP, "TEXT", 0, "Ends the answer; may be repeated", 3},
     {"ignore-eos", KEY_IGNORE_EOS, NULL, 0, "Go on after the end-of-sentence token", 3},
     {"ctx", KEY_CTX, "N", 0, "Most tokens of prompt and answers; default 65536", 3},
@@ -239,6 +240,31 @@ int ask_messages(json_t **messages, json_t **tools, const char *path, struct err
     }
     json_decref(root);
     return rc;
+}
+
+int ask_text_messages(json_t **messages, const struct ask_options *o, const char *name,
+                      const char *text, size_t size, struct err *err)
+{
+    json_t *list = json_array();
+    *messages = NULL;
+    if (o->system)
+        json_array_append_new(list,
+                              json_pack("{s:s, s:s}", "role", "system", "content", o->system));
+    json_t *content = json_stringn(text, size);
+    if (!content || (o->system && json_array_size(list) != 1)) {
+        const char *bad = content ? "command line" : name;
+        json_decref(content);
+        json_decref(list);
+        return err_set(err, ERR_FORMAT, "%s: the text is not UTF-8", bad);
+    }
+    json_array_append_new(list, json_pack("{s:s, s:o}", "role", "user", "content", content));
+    *messages = list;
+    return 0;
+}
+
+bool ask_begins_thinking(const struct tokenizer *t, const int32_t *prompt, int n)
+{
+    return n && prompt[n - 1] == parse_ids_of(t).think;
 }
 
 static double per_second(int n, double seconds)

@@ -46,5 +46,14 @@ uint64_t ask_seed(const struct ask_options *o);
  * NULL). path "-" is stdin. The caller gives both back with json_decref. */
 MUST_USE int ask_messages(json_t **messages, json_t **tools, const char *path, struct err *err);
 
+/* The messages of a question: --system, if given, and the text as the user's. ERR_FORMAT when the text
+ * is not UTF-8; name is where it came from. The caller gives *messages back with json_decref. */
+MUST_USE int ask_text_messages(json_t **messages, const struct ask_options *o, const char *name,
+                               const char *text, size_t size, struct err *err);
+
+/* Whether the answer to this prompt begins inside the reasoning: iff the prompt's last token opened
+ * it. A message that is to be completed, for one, leaves it behind. */
+bool ask_begins_thinking(const struct tokenizer *t, const int32_t *prompt, int n);
+
 /* "12 prompt tokens (5 reused) at 80.1/s, 40 tokens at 55.2/s", for people. */
 void ask_print_stats(FILE *out, const struct generation_stats *s);

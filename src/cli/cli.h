@@ -10,8 +10,9 @@ int cli_prompt(int argc, char **argv);
 int cli_inspect(int argc, char **argv);
 int cli_logits(int argc, char **argv);
 int cli_convert(int argc, char **argv);
+int cli_eval(int argc, char **argv);
 
 /* Prints "tenon: message" to stderr and returns 1, the exit status for every failure. */
 int cli_fail(const struct err *err);
 
-enum { CLI_USAGE = 2 }; /* exit status of wrong usage */
+enum { CLI_USAGE = 2, CLI_INTERRUPTED = 130 }; /* exit statuses of wrong usage and of Ctrl-C */

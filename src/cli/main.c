@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"prompt", cli_prompt, "messages to the exact prompt text"},
     {"logits", cli_logits, "logits of given tokens, and their digest"},
     {"convert", cli_convert, "write a model as GGUF"},
+    {"eval", cli_eval, "measure accuracy, perplexity and KL divergence"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

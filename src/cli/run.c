@@ -12,7 +12,7 @@
 #include "cli/show.h"
 #include "engine/state_file.h"
 
-enum { MAX_TEXT = 64 << 20, MAX_PROMPT_IDS = 64 << 20, EXIT_INTERRUPTED = 130 };
+enum { MAX_TEXT = 64 << 20, MAX_PROMPT_IDS = 64 << 20 };
 
 struct options {
     struct ask_options ask;
@@ -172,25 +172,6 @@ static int read_text(char **text, size_t *size, const struct options *o, struct 
     return *text ? 0 : err_set(err, ERR_LIMIT, "no memory for the prompt");
 }
 
-static int text_messages(json_t **messages, const struct options *o, const char *text, size_t size,
-                         struct err *err)
-{
-    json_t *list = json_array();
-    if (o->ask.system)
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s}", "role", "system", "content", o->ask.system));
-    json_t *content = json_stringn(text, size);
-    if (!content || (o->ask.system && json_array_size(list) != 1)) {
-        json_decref(content);
-        json_decref(list);
-        return err_set(err, ERR_FORMAT, "%s: the text is not UTF-8",
-                       o->file && content == NULL ? o->file : "command line");
-    }
-    json_array_append_new(list, json_pack("{s:s, s:o}", "role", "user", "content", content));
-    *messages = list;
-    return 0;
-}
-
 /* The chat format. In a session that goes on, the turn follows the tokens that are there: an answer
  * that was cut off gets its EOS, and the prompt no second BOS. */
 static int encode_messages(struct run *r, const json_t *messages, struct ids *ids, struct err *err)
@@ -220,7 +201,8 @@ static int encode_prompt(struct run *r, struct ids *ids, struct err *err)
         if (rc == 0 && o->raw) {
             rc = engine_raw(r->open.engine, text, size, ids, err);
         } else if (rc == 0) {
-            rc = text_messages(&messages, o, text, size, err);
+            rc = ask_text_messages(&messages, &o->ask, o->file ? o->file : "command line", text,
+                                   size, err);
             if (rc == 0) rc = encode_messages(r, messages, ids, err);
         }
     }
@@ -307,13 +289,11 @@ static void emit(void *ctx, const struct parse_event *e)
     show_event(ctx, e);
 }
 
-/* Where the answer begins: inside the reasoning iff the prompt's last token opened it. A message that
- * is to be completed, for one, leaves it behind. */
 static bool begins_thinking(const struct run *r)
 {
-    int n = session_length(r->session);
-    if (r->o->raw || r->o->tokens || !n) return false;
-    return session_tokens(r->session)[n - 1] == parse_ids_of(r->open.tokenizer).think;
+    if (r->o->raw || r->o->tokens) return false;
+    return ask_begins_thinking(r->open.tokenizer, session_tokens(r->session),
+                               session_length(r->session));
 }
 
 static int generate(struct run *r, enum finish *how, struct err *err)
@@ -373,7 +353,7 @@ int cli_run(int argc, char **argv)
     ask_init(&o.ask);
     int rc = argp_parse(&parser, argc, argv, 0, NULL, &o) ? CLI_USAGE : 0;
     if (rc == 0 && run(&o, &how, &err)) rc = cli_fail(&err);
-    if (rc == 0 && how == FINISH_CANCELLED) rc = EXIT_INTERRUPTED;
+    if (rc == 0 && how == FINISH_CANCELLED) rc = CLI_INTERRUPTED;
     ask_fini(&o.ask);
     return rc;
 }

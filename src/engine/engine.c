@@ -14,12 +14,13 @@ struct engine {
 
 enum { DEFAULT_CONTEXT = 65536 };
 
-/* Blocks of one session of `context` positions and of forks along its way: each fork may hold a live
- * block and one page of its own. */
-static size_t budget(const struct kv_layout *l, int context, int n_snapshots)
+/* Blocks of the sessions, each of `context` positions, and of forks along their way: each session and
+ * each fork may hold a live block and one page of its own, and one more of each while it is copied. */
+static size_t budget(const struct kv_layout *l, int context, int n_sessions, int n_snapshots)
 {
-    size_t pages = (size_t)context / KV_PAGE + 1, forks = (size_t)n_snapshots + 1;
-    return pages * l->page_bytes + (forks + 1) * (l->live_bytes + l->page_bytes);
+    size_t pages = (size_t)context / KV_PAGE + 1;
+    size_t own = 2 * (size_t)n_sessions + (size_t)n_snapshots;
+    return (size_t)n_sessions * pages * l->page_bytes + own * (l->live_bytes + l->page_bytes);
 }
 
 int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
@@ -35,11 +36,14 @@ int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
     if (t && tokenizer_count(t) > c->vocab)
         return err_set(err, ERR_FORMAT, "the tokenizer has %d ids, the model only %d logits",
                        tokenizer_count(t), c->vocab);
+    int n_sessions = o->n_sessions ? o->n_sessions : 1;
+    CHECK(n_sessions > 0 && o->n_snapshots >= 0, "%d sessions, %d snapshots", n_sessions,
+          o->n_snapshots);
     struct engine *e = calloc(1, sizeof *e);
     if (!e) return err_set(err, ERR_LIMIT, "no memory for an engine");
     *e = (struct engine){.model = m, .tokenizer = t, .context = context};
     e->pool = kv_pool_new(model_backend(m), model_layout(m),
-                          budget(model_layout(m), context, o->n_snapshots));
+                          budget(model_layout(m), context, n_sessions, o->n_snapshots));
     *out = e;
     return 0;
 }
@@ -81,6 +85,12 @@ int engine_session_load(struct session **out, struct engine *e, const uint8_t mo
                         const char *path, struct err *err)
 {
     return session_load(out, e->model, e->pool, model_digest, path, err);
+}
+
+int engine_batch_open(struct batch **out, struct engine *e, const struct batch_options *o,
+                      struct err *err)
+{
+    return batch_open(out, e->model, o, err);
 }
 
 int engine_prompt(const struct engine *e, const json_t *messages, const json_t *tools,

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "base/err.h"
+#include "engine/batch.h"
 #include "engine/generate.h"
 #include "engine/session.h"
 #include "text/ids.h"
@@ -17,7 +18,8 @@ struct engine;
 
 struct engine_options {
     int max_context; /* tokens one session may hold; 0: 65536, or what the model has if less */
-    int n_snapshots; /* forks that may be kept beside the running session */
+    int n_sessions;  /* that may hold a whole context each; 0: 1 */
+    int n_snapshots; /* forks that may be kept beside the running sessions */
 };
 
 enum { ENGINE_CHUNK = 128 }; /* prompt rows per step unless told otherwise */
@@ -36,6 +38,11 @@ const struct tokenizer *engine_tokenizer(const struct engine *e);
 MUST_USE int engine_session_new(struct session **out, struct engine *e, struct err *err);
 MUST_USE int engine_session_load(struct session **out, struct engine *e,
                                  const uint8_t model_digest[32], const char *path, struct err *err);
+
+/* A batch over this engine's sessions: at most as many slots as engine_options.n_sessions, or its
+ * answers may run out of memory. */
+MUST_USE int engine_batch_open(struct batch **out, struct engine *e, const struct batch_options *o,
+                               struct err *err);
 
 /* Messages (text/prompt.h) to ids: control tokens come from the template only. */
 MUST_USE int engine_prompt(const struct engine *e, const json_t *messages, const json_t *tools,

@@ -11,9 +11,10 @@ struct generation {
     struct generate_options o;
     int vocab;
     int first; /* index of the first token drawn */
+    bool wants_snapshot;
+    double began, prompt_done; /* clock; 0: not yet */
     struct sampler *sampler;
     struct parser *parser; /* NULL without tokenizer */
-    float *logits;         /* [V], of generation_run */
     struct pick *picks;    /* with logprobs */
     int cap_picks;
     bool done;
@@ -53,11 +54,7 @@ int generation_open(struct generation **out, struct session *s, const struct gen
     g->o = *o;
     g->vocab = model_config(session_model(s))->vocab;
     g->first = session_length(s);
-    g->logits = malloc((size_t)g->vocab * sizeof *g->logits);
-    if (!g->logits) {
-        err_set(err, ERR_LIMIT, "no memory for the logits of %d tokens", g->vocab);
-        goto fail;
-    }
+    g->wants_snapshot = o->snapshot && session_fed(s) <= g->first - 1;
     if (sampler_new(&g->sampler, &o->sampling, g->vocab, err)) goto fail;
     if (o->tokenizer) {
         g->o.parse.ids.eos = o->ignore_eos ? -1 : o->eos;
@@ -78,7 +75,6 @@ void generation_close(struct generation *g)
     if (!g) return;
     parse_free(g->parser);
     sampler_free(g->sampler);
-    free(g->logits);
     free(g->picks);
     free(g);
 }
@@ -103,6 +99,7 @@ static int finish(struct generation *g, enum finish why, struct err *err)
 {
     g->done = true;
     g->result.finish = why;
+    if (g->prompt_done > 0) g->result.stats.decode_seconds = clock_seconds() - g->prompt_done;
     if (!g->parser) return 1;
     if (parse_end(g->parser, why == FINISH_STOP ? PARSE_STOP : PARSE_LENGTH, err)) return -1;
     g->result.text = parse_result(g->parser);
@@ -130,6 +127,10 @@ int generation_accept(struct generation *g, const float *logits, struct err *err
 {
     CHECK(!g->done, "the answer is complete");
     struct session *s = g->session;
+    if (g->prompt_done == 0) {
+        g->prompt_done = clock_seconds();
+        g->result.stats.prompt_seconds = g->prompt_done - g->began;
+    }
     if (is_full(g)) return finish(g, FINISH_LENGTH, err);
     struct pick pick;
     struct sampler_key key = session_key(s);
@@ -147,38 +148,51 @@ int generation_accept(struct generation *g, const float *logits, struct err *err
     return is_full(g) ? finish(g, FINISH_LENGTH, err) : 0;
 }
 
-/* Feeds up to the prompt's last token, takes the snapshot, feeds that token. */
-static int feed_prompt(struct generation *g, struct err *err)
+int generation_input(struct generation *g, int max_rows, struct model_input *in, struct err *err)
 {
+    CHECK(!g->done, "the answer is complete");
     struct session *s = g->session;
-    if (g->o.snapshot && session_fed(s) <= g->first - 1) {
-        if (session_feed(s, g->first - 1, g->o.chunk, NULL, g->o.cancel, err)) return -1;
+    if (g->began == 0) g->began = clock_seconds();
+    int before_last = g->first - 1 - session_fed(s);
+    if (g->wants_snapshot && before_last == 0) {
         *g->o.snapshot = session_fork(s);
         if (!*g->o.snapshot) return err_set(err, ERR_LIMIT, "no memory for a snapshot");
+        g->wants_snapshot = false;
     }
-    return session_feed(s, g->first, g->o.chunk, g->logits, g->o.cancel, err);
+    if (g->wants_snapshot && before_last < max_rows) max_rows = before_last;
+    session_input(s, max_rows, in);
+    return 0;
 }
 
-static int run_loop(struct generation *g, struct err *err)
+bool generation_is_cancelled(const struct generation *g)
 {
-    double begin = clock_seconds();
-    struct generation_stats *stats = &g->result.stats;
-    int rc = feed_prompt(g, err);
-    double prompt_done = clock_seconds();
-    stats->prompt_seconds = prompt_done - begin;
-    while (!rc && !(rc = generation_accept(g, g->logits, err)))
-        rc = session_feed(g->session, session_length(g->session), 1, g->logits, g->o.cancel, err);
-    stats->decode_seconds = clock_seconds() - prompt_done;
-    return rc;
+    return g->o.cancel && atomic_load(g->o.cancel);
+}
+
+int generation_cancel(struct generation *g, struct err *err)
+{
+    CHECK(!g->done, "the answer is complete");
+    return finish(g, FINISH_CANCELLED, err) < 0 ? -1 : 0;
 }
 
 int generation_run(struct generation *g, struct err *err)
 {
-    struct err failure = {0};
-    int rc = run_loop(g, &failure);
-    if (rc < 0 && failure.code == ERR_CANCELLED) rc = finish(g, FINISH_CANCELLED, err);
-    if (rc < 0) return err_set(err, failure.code, "%s", failure.message);
-    return 0;
+    float *logits = malloc((size_t)g->vocab * sizeof *logits);
+    if (!logits) return err_set(err, ERR_LIMIT, "no memory for the logits of %d tokens", g->vocab);
+    int rc = 0;
+    while (rc == 0 && !g->done) {
+        struct model_input in;
+        if (generation_is_cancelled(g)) {
+            rc = generation_cancel(g, err);
+            break;
+        }
+        rc = generation_input(g, g->o.chunk, &in, err);
+        struct model_output out = {.logits = in.n_logits ? logits : NULL};
+        if (rc == 0) rc = model_forward(session_model(g->session), &in, 1, &out, NULL, err);
+        if (rc == 0 && in.n_logits) rc = generation_accept(g, logits, err);
+    }
+    free(logits);
+    return rc < 0 ? -1 : 0;
 }
 
 const struct generation_result *generation_result(const struct generation *g)

@@ -7,8 +7,9 @@
  *     ... generation_result(g) ...
  *     generation_close(g);
  *
- * A scheduler of many sessions does what generation_run does for one: collect session_input of
- * each, one model_forward, generation_accept for each share that asked for logits. */
+ * A scheduler of many (engine/batch.h) does what generation_run does for one: collect
+ * generation_input of each, one model_forward, generation_accept for each share that asked for
+ * logits. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,7 +31,7 @@ const char *finish_name(enum finish f);
 struct generate_options {
     int max_tokens;  /* of the answer; -1: until the context is full; 0: feed the prompt only */
     int max_context; /* most tokens that the session may hold, prompt included */
-    int chunk;       /* prompt rows per step, >= 1 */
+    int chunk;       /* prompt rows per step of generation_run, >= 1 */
     int eos;         /* token that ends the answer; -1: none */
     bool ignore_eos; /* EOS is a token like others and adds no text */
     struct sampler_options sampling;
@@ -50,7 +51,8 @@ struct generation_stats {
     int n_prompt; /* tokens in the session when it began */
     int n_reused; /* of these, already in its state */
     int n_generated;
-    double prompt_seconds, decode_seconds; /* for display; decode: all tokens but the first */
+    double prompt_seconds; /* for display: from the first step to the first token, */
+    double decode_seconds; /* and from there to the end */
 };
 
 struct generation_result {
@@ -74,9 +76,19 @@ void generation_close(struct generation *g); /* takes NULL */
  * session must be freed or replaced. ERR_CANCELLED never comes out: it is a finish. */
 MUST_USE int generation_run(struct generation *g, struct err *err);
 
+/* For a scheduler: this answer's share of a step, as session_input gives it; takes the snapshot on its
+ * way. ERR_LIMIT when there is no memory for that. */
+MUST_USE int generation_input(struct generation *g, int max_rows, struct model_input *in,
+                              struct err *err);
+
 /* For a scheduler: draws from the logits [V] of the session's last token. 1: the answer is complete.
  * Else the drawn token is pending and wants to be fed. */
 MUST_USE int generation_accept(struct generation *g, const float *logits, struct err *err);
 
-/* Complete after generation_run, or once generation_accept gave 1. */
+/* For a scheduler: whether options.cancel is set; and the end of the answer at what it has, which is
+ * FINISH_CANCELLED. The session is as good as before. */
+bool generation_is_cancelled(const struct generation *g);
+MUST_USE int generation_cancel(struct generation *g, struct err *err);
+
+/* Complete after generation_run, once generation_accept gave 1, or after generation_cancel. */
 const struct generation_result *generation_result(const struct generation *g);
