@@ -16,6 +16,7 @@ enum {
     KEY_LONG,
     KEY_POSITIONS,
     KEY_PPL,
+    KEY_SPECIAL,
     KEY_WINDOW,
     KEY_SKIP,
     KEY_KL,
@@ -44,6 +45,7 @@ static const struct argp_option option_table[] = {
     {"out", KEY_OUT, "FILE", 0, "Keep every answer, as JSON Lines, written as they finish", 1},
     {NULL, 0, NULL, 0, "Text", 4},
     {"ppl", KEY_PPL, "FILE", 0, "Perplexity of a UTF-8 text", 4},
+    {"special", KEY_SPECIAL, NULL, 0, "Control tokens written out in the text count as such", 4},
     {"window", KEY_WINDOW, "N", 0, "It is cut into windows of N tokens; default 512", 4},
     {"skip", KEY_SKIP, "N", 0,
      "Positions at the start of a window that are not scored; default half of it", 4},
@@ -66,8 +68,7 @@ static const struct argp_option option_table[] = {
      5},
     {"batch", KEY_BATCH, "N", 0,
      "Answers or windows at once; default 32, of --longbench-like 4, of --ppl 8. Results do not "
-     "depend "
-     "on it",
+     "depend on it",
      5},
     {"json", KEY_JSON, NULL, 0, "Print one JSON object", 5},
     {0},
@@ -107,8 +108,9 @@ static void check_combination(struct eval_options *o, const struct argp_state *s
     if ((o->n_tasks > 0) + !!o->text + o->long_context != 1)
         argp_error(state, "one of --task, --ppl and --longbench-like is wanted");
     if (o->text) check_text(o, state);
-    if (!o->text && (o->kl || o->base || o->base_mode || o->base_file || o->save_base))
-        argp_error(state, "--kl, its bases and --save-base need the text of --ppl");
+    if (!o->text &&
+        (o->special || o->kl || o->base || o->base_mode || o->base_file || o->save_base))
+        argp_error(state, "--special, --kl, its bases and --save-base need the text of --ppl");
     if (o->n_positions && !o->long_context)
         argp_error(state, "--positions is for --longbench-like");
 }
@@ -149,6 +151,9 @@ static bool read_text_option(struct eval_options *o, int key, char *arg,
     switch (key) {
     case KEY_PPL:
         o->text = arg;
+        return true;
+    case KEY_SPECIAL:
+        o->special = true;
         return true;
     case KEY_WINDOW:
         o->window = (int)open_int(state, "--window", arg, 4, MAX_WINDOW);

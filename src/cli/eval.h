@@ -23,6 +23,7 @@ struct eval_options {
     int n_positions;
     /* text */
     const char *text;
+    bool special;     /* control tokens written in the text count as such */
     int window, skip; /* skip -1: half of the window */
     bool kl;
     const char *base, *base_mode, *base_file, *save_base;

@@ -52,7 +52,7 @@ static int check_tokenizers(const struct run *r, const struct ids *ids, const ch
     }
     struct ids other;
     ids_init(&other, MAX_TEXT_IDS);
-    if (same && engine_raw(r->base.engine, text, size, &other, err)) {
+    if (same && engine_raw(r->base.engine, text, size, r->o->special, &other, err)) {
         ids_fini(&other);
         return -1;
     }
@@ -74,7 +74,7 @@ static int read_windows(struct run *r, struct err *err)
     int rc = 0;
     if (!utf8_valid(text, size))
         rc = err_set(err, ERR_FORMAT, "%s: the text is not UTF-8", r->o->text);
-    if (rc == 0) rc = engine_raw(r->open.engine, text, size, &ids, err);
+    if (rc == 0) rc = engine_raw(r->open.engine, text, size, r->o->special, &ids, err);
     if (rc == 0 && r->o->base) rc = check_tokenizers(r, &ids, text, size, err);
     if (rc == 0) rc = cut(r, &ids, err);
     ids_fini(&ids);

@@ -19,7 +19,7 @@ struct options {
     const char *model;
     const char *prompt, *file, *tokens, *messages; /* where the prompt comes from: one of them */
     const char *session;
-    bool raw, json, stats;
+    bool raw, json, stats, thinking;
 };
 
 struct run {
@@ -31,7 +31,16 @@ struct run {
     uint8_t digest[32];
 };
 
-enum { KEY_TOKENS = 0x2000, KEY_MESSAGES, KEY_SESSION, KEY_RAW, KEY_JSON, KEY_STATS, KEY_LOGPROBS };
+enum {
+    KEY_TOKENS = 0x2000,
+    KEY_MESSAGES,
+    KEY_SESSION,
+    KEY_RAW,
+    KEY_JSON,
+    KEY_STATS,
+    KEY_LOGPROBS,
+    KEY_SHOW
+};
 
 static const struct argp_option option_table[] = {
     {"prompt", 'p', "TEXT", 0, "The prompt", 1},
@@ -49,6 +58,8 @@ static const struct argp_option option_table[] = {
     {"json", KEY_JSON, NULL, 0, "Print one JSON object at the end", 4},
     {"logprobs", KEY_LOGPROBS, "N", 0,
      "With --json: log-probability of each token and of the N (0 to 20) most likely", 4},
+    {"show-thinking", KEY_SHOW, NULL, 0,
+     "Print the reasoning into a pipe or file too, between <think> and </think>", 4},
     {"stats", KEY_STATS, NULL, 0, "Print speeds to stderr", 4},
     {0},
 };
@@ -94,6 +105,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_JSON:
         o->json = true;
+        return 0;
+    case KEY_SHOW:
+        o->thinking = true;
         return 0;
     case KEY_STATS:
         o->stats = true;
@@ -199,7 +213,7 @@ static int encode_prompt(struct run *r, struct ids *ids, struct err *err)
     } else {
         rc = read_text(&text, &size, o, err);
         if (rc == 0 && o->raw) {
-            rc = engine_raw(r->open.engine, text, size, ids, err);
+            rc = engine_raw(r->open.engine, text, size, false, ids, err);
         } else if (rc == 0) {
             rc = ask_text_messages(&messages, &o->ask, o->file ? o->file : "command line", text,
                                    size, err);
@@ -307,6 +321,7 @@ static int generate(struct run *r, enum finish *how, struct err *err)
     if (o->raw) go.parse.ids = (struct parse_ids){-1, -1, -1, -1};
     go.cancel = &cancel;
     show_init(&show, stdout);
+    show.thinking = r->o->thinking;
     if (!o->json) {
         go.emit = emit;
         go.ctx = &show;

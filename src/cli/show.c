@@ -51,12 +51,28 @@ static void put_model_text(struct show *s, const char *text, size_t size)
     put(s, text + from, size - from);
 }
 
+static void begin_reasoning(struct show *s)
+{
+    if (s->in_thinking) return;
+    fputs(s->terminal ? DIM : "<think>\n", s->out);
+    s->in_thinking = true;
+}
+
+static void close_reasoning(struct show *s)
+{
+    if (!s->in_thinking) return;
+    if (s->terminal)
+        fputs(PLAIN, s->out);
+    else
+        put_str(s, s->last == '\n' ? "</think>" : "\n</think>");
+    s->in_thinking = false;
+}
+
 static void end_reasoning(struct show *s)
 {
-    if (!s->dim) return;
-    fputs(PLAIN, s->out);
+    if (!s->in_thinking) return;
+    close_reasoning(s);
     put_str(s, s->last == '\n' ? "\n" : "\n\n");
-    s->dim = false;
 }
 
 static void end_line(struct show *s)
@@ -75,9 +91,8 @@ void show_event(struct show *s, const struct parse_event *e)
 {
     switch (e->kind) {
     case PARSE_REASONING:
-        if (!s->terminal) return;
-        if (!s->dim) fputs(DIM, s->out);
-        s->dim = true;
+        if (!s->terminal && !s->thinking) return;
+        begin_reasoning(s);
         put_model_text(s, e->text, e->size);
         break;
     case PARSE_CONTENT:
@@ -107,8 +122,7 @@ void show_event(struct show *s, const struct parse_event *e)
 
 void show_end(struct show *s)
 {
-    if (s->dim) fputs(PLAIN, s->out);
-    s->dim = false;
+    close_reasoning(s);
     end_line(s);
     fflush(s->out);
 }

@@ -104,11 +104,11 @@ int engine_prompt(const struct engine *e, const json_t *messages, const json_t *
     return rc;
 }
 
-int engine_raw(const struct engine *e, const char *text, size_t size, struct ids *out,
-               struct err *err)
+int engine_raw(const struct engine *e, const char *text, size_t size, bool specials,
+               struct ids *out, struct err *err)
 {
     CHECK(e->tokenizer, "text needs a tokenizer");
-    return tokenizer_encode(e->tokenizer, text, size, false, out, err);
+    return tokenizer_encode(e->tokenizer, text, size, specials, out, err);
 }
 
 struct generate_options engine_generate_options(const struct engine *e, bool thinking)

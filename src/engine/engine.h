@@ -48,9 +48,10 @@ MUST_USE int engine_batch_open(struct batch **out, struct engine *e, const struc
 MUST_USE int engine_prompt(const struct engine *e, const json_t *messages, const json_t *tools,
                            const struct prompt_options *o, struct ids *out, struct err *err);
 
-/* Text without any format: no BOS, no control tokens. */
-MUST_USE int engine_raw(const struct engine *e, const char *text, size_t size, struct ids *out,
-                        struct err *err);
+/* Text without any format, no BOS. specials: control tokens written out in it count as such; only for
+ * text that its user trusts. */
+MUST_USE int engine_raw(const struct engine *e, const char *text, size_t size, bool specials,
+                        struct ids *out, struct err *err);
 
 /* Options that fit this model: its EOS, context, chunk; thinking or not decides where the answer's
  * text begins; sampling as recommended. Without tokenizer: ids only. */

@@ -93,7 +93,7 @@ for line in open(out):
 sys.exit(n == 0)
 PY
 }
-head -6 tests/data/nano-en.jsonl >"$DIR/nano.jsonl"
+head -6 tests/data/problems.jsonl >"$DIR/nano.jsonl"
 "$T" eval $NANO --task "$DIR/nano.jsonl" --out "$DIR/o" -n 200 >/dev/null
 check "greedy: as run" agrees x $NANO "$DIR/nano.jsonl" --temp 0 -n 200
 "$T" eval $NANO --task "$DIR/nano.jsonl" --out "$DIR/o" -n 200 --temp 1 --seed 5 --batch 3 --tries 2 --chat >/dev/null
@@ -121,6 +121,10 @@ same='[j["result"], j["tokens"]]'
 equal "perplexity does not depend on the batch" "$(ppl --json --batch 5 --threads 1 | field "$same")" "$(field "$same" <<<"$one")"
 equal "--skip" "$(ppl --json --skip 0 | field 'j["tokens"]')" $((10 * 63))
 equal "--limit" "$(ppl --json --limit 2 | field 'j["windows"]')" 2
+python3 -c "print('<think>' * 300)" >"$DIR/control"
+windows() { "$T" eval $NANO --ppl "$DIR/control" --window 64 --json "$@" | field 'j["windows"]'; }
+equal "--special: one token each, BOS, the line's end" "$(windows --special)" 4
+check "without it they are letters" test "$(windows)" -gt 8
 ppl --limit 1 >"$DIR/o"
 check "one window has no interval" sh -c "! grep -q error '$DIR/o'"
 equal "the table" "$(ppl | grep -c "perplexity  $(field '"%.4f" % j["result"]["perplexity"]' <<<"$one")")" 1

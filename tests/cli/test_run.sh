@@ -62,6 +62,9 @@ equal "thinking ends, then content" "$(field 'j["reasoning"] == "", j["ids"][0]'
 think=$(run -p Hi --json -n 5 --logit-bias 42=1000) # the byte H
 equal "cut off while thinking" "$(field 'j["reasoning"], j["content"], j["finish_reason"]' <<<"$think")" "HHHHH  length"
 equal "no reasoning into a pipe" "$(run -p Hi -n 5 --logit-bias 42=1000)" ""
+equal "--show-thinking" "$(run -p Hi -n 5 --logit-bias 42=1000 --show-thinking)" "<think>
+HHHHH
+</think>"
 equal "--chat: the same is content" "$(run -p Hi --chat -n 5 --logit-bias 42=1000)" HHHHH
 echo '[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho", "wo_eos": true}]' >"$DIR/m"
 equal "a message to be completed goes on with content" \
