@@ -36,9 +36,10 @@ endif
 ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ifeq ($(ARCH),x86_64)
 ISA_avx2   := -mavx2 -mfma -mf16c
+ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 SKIP       := %_neon.c
 else
-SKIP       := %_avx2.c
+SKIP       := %_avx2.c %_avx512.c
 endif
 
 LIB_SRC  := $(filter-out $(SKIP),$(sort $(wildcard src/*/*.c)))
@@ -51,7 +52,7 @@ FUZZ_SRC := $(sort $(wildcard fuzz/fuzz_*.c))
 TOOL_SRC := $(sort $(wildcard tools/*.c bench/*.c))
 TOOL_BIN := $(TOOL_SRC:%.c=$B/%)
 
-.PHONY: all run test test-build test-llama lint fuzz fuzz-build install clean help tools deps
+.PHONY: all run test test-build test-llama test-train lint fuzz fuzz-build install clean help tools deps
 .SECONDARY:
 
 all: deps $B/tenon
@@ -69,6 +70,7 @@ $B/libtenon.a: $(LIB_OBJ)
 	@$(AR) rcs $@ $^
 
 $B/%_avx2.o: CFLAGS += $(ISA_avx2)
+$B/%_avx512.o: CFLAGS += $(ISA_avx512)
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $<"
@@ -104,6 +106,13 @@ test:
 test-llama: $B/tenon
 	@tools/test-llama $B/tenon
 
+# Optional: the trainer's tests and a small run of the whole (generate, train, quantise, export, evaluate).
+# Makes a virtual environment with PyTorch the first time (needs the network).
+test-train:
+	@tools/deps --check || tools/deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon
+	@tools/train/test $B/tenon
+
 lint:
 	@tools/deps --check || tools/deps
 	@tools/lint
@@ -133,6 +142,6 @@ clean:
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
-	@echo "targets: all run test lint fuzz test-llama tools install clean"
+	@echo "targets: all run test lint fuzz test-llama test-train tools install clean"
 
 -include $(shell [ -d $B ] && find $B -name '*.d' 2>/dev/null)

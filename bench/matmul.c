@@ -31,7 +31,8 @@ static uint32_t next(uint32_t *state)
     return *state >> 8;
 }
 
-/* Rows of any codes under ordinary scales. */
+/* Rows of any codes under ordinary scales; floats of ordinary size, as subnormal ones take some
+ * processors a hundred times longer. */
 static int read_rows(void *ctx, int row, int n, void *out, struct err *err)
 {
     const struct weight_src *src = ctx;
@@ -42,6 +43,9 @@ static int read_rows(void *ctx, int row, int n, void *out, struct err *err)
     (void)err;
     for (size_t i = 0; i < size; i++)
         p[i] = (uint8_t)(next(&state) & 0x3f);
+    size_t value = src->format == WF_F32 ? 4 : 2;
+    for (size_t i = value - 1; i < size && !weight_is_quantised(src->format); i += value)
+        p[i] |= 0x38;
     if (src->format != WF_FP8 && weight_is_quantised(src->format))
         for (size_t i = 0; i < size; i += (size_t)block)
             p[i] = 120;

@@ -25,7 +25,8 @@ sources() {
 
 # build NAME COMPILER [FLAG...]: compiles to $out/NAME/bits, unless that is newer than every source.
 build() {
-    local name=$1 dir=$out/$1 cc=$2 isa=()
+    local name=$1 dir=$out/$1 cc=$2 x86=0 avx2=(-mavx2 -mfma -mf16c)
+    local avx512=("${avx2[@]}" -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
     shift 2
     local flags=(-std=c17 -D_GNU_SOURCE -ffp-contract=off -w "-I$root/src"
         "-I$root/tests/bits/include" "-I$root/tests/bits" "$@")
@@ -33,14 +34,16 @@ build() {
         return 0
     rm -rf "$dir"
     mkdir -p "$dir"
-    case $($cc -dumpmachine) in x86_64*) isa=(-mavx2 -mfma -mf16c) ;; esac
+    case $($cc -dumpmachine) in x86_64*) x86=1 ;; esac
     {
-        # Only what is named *_avx2.c may use AVX2.
-        sources | grep -v '_avx2\.c$' | sed "s|^|$root/|" |
+        # Only what is named *_avx2.c may use AVX2, and so for AVX-512.
+        sources | grep -v '_avx[0-9]*\.c$' | sed "s|^|$root/|" |
             (cd "$dir" && xargs -P "$(nproc)" -n 10 "$cc" "${flags[@]}" -c)
-        if [ ${#isa[@]} -gt 0 ]; then
+        if [ $x86 = 1 ]; then
             sources | grep '_avx2\.c$' | sed "s|^|$root/|" |
-                (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${isa[@]}" -c)
+                (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${avx2[@]}" -c)
+            sources | grep '_avx512\.c$' | sed "s|^|$root/|" |
+                (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${avx512[@]}" -c)
         fi
         "$cc" "$@" -o "$dir/bits.new" "$dir"/*.o -pthread -lm && mv "$dir/bits.new" "$dir/bits"
     } >"$dir/log" 2>&1 || {
@@ -65,12 +68,15 @@ compare() {
     failed=$((failed + all - good))
 }
 
-# variant NAME COMPILER [FLAG...]: on this machine, plain C and AVX2.
+# variant NAME COMPILER [FLAG...]: on this machine, plain C and what the processor has.
 variant() {
     build "$@" || return
     compare "$1" "$out/$1/bits" ref 1
     if [ "$host" = x86_64 ] && grep -qw avx2 /proc/cpuinfo; then
         compare "$1, AVX2, 3 threads" "$out/$1/bits" avx2 3
+    fi
+    if [ "$host" = x86_64 ] && grep -qw avx512_vnni /proc/cpuinfo; then
+        compare "$1, AVX-512, 2 threads" "$out/$1/bits" avx512 2
     fi
 }
 

@@ -5,23 +5,32 @@
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* AVX2, FMA and F16C, and an operating system that saves the upper halves of the registers. */
-static int has_avx2(void)
+/* FMA and F16C, and an operating system that saves the parts of the registers named in xcr0. */
+static int has_basics(unsigned saved)
 {
-    enum {
-        FMA = 1 << 12,
-        OSXSAVE = 1 << 27,
-        AVX = 1 << 28,
-        F16C = 1 << 29,
-        AVX2 = 1 << 5,
-        YMM = 6
-    };
+    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX = 1 << 28, F16C = 1 << 29 };
     const unsigned need = FMA | OSXSAVE | AVX | F16C;
     unsigned a, b, c, d, xcr0, high;
     if (!__get_cpuid(1, &a, &b, &c, &d) || (c & need) != need) return 0;
     __asm__("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
-    if ((xcr0 & YMM) != YMM) return 0;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & AVX2);
+    return (xcr0 & saved) == saved;
+}
+
+static int has_avx2(void)
+{
+    enum { AVX2 = 1 << 5, YMM = 6 };
+    unsigned a, b, c, d;
+    return has_basics(YMM) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & AVX2);
+}
+
+/* F, DQ, BW, VL and VNNI. */
+static int has_avx512(void)
+{
+    const unsigned need = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;
+    enum { VNNI = 1 << 11, ZMM = 0xe6 };
+    unsigned a, b, c, d;
+    return has_avx2() && has_basics(ZMM) && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+           (b & need) == need && (c & VNNI);
 }
 #endif
 
@@ -36,6 +45,7 @@ static const struct {
     int (*usable)(void);
 } tables[] = {
 #if defined(__x86_64__)
+    {&kernels_avx512, has_avx512},
     {&kernels_avx2, has_avx2},
 #endif
     {&kernels_ref, always},
