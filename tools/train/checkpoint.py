@@ -96,24 +96,30 @@ def load_official(model: torch.nn.Module, folder: str | Path) -> None:
     model.load_state_dict(stacked)
 
 
-def official(model: torch.nn.Module) -> dict[str, tuple[str, torch.Tensor]]:
-    """The model's tensors under their official names, as they are stored."""
+def official(model: torch.nn.Module, form: str = "served") -> dict[str, tuple[str, torch.Tensor]]:
+    """The model's tensors under their official names, as they are stored in a form (quant.py)."""
     out = {}
     for name, t in model.state_dict().items():
-        t, kind = t.detach().cpu(), stored_as(name)
-        if kind == "fp4":
+        t, kind = t.detach().cpu(), stored_as(name, form)
+        if ".experts." in name:
             stem, matrix = name.rsplit(".", 1)
             for e, w in enumerate(t):
-                values, byte = pack_fp4(w)
-                assert torch.equal(unpack_fp4(values, byte), round_fp4(w))
-                out[f"{stem}.{e}.{matrix}.weight"] = ("I8", values)
-                out[f"{stem}.{e}.{matrix}.scale"] = ("F8_E8M0", byte)
-        elif kind == "fp8":
-            values, byte = pack_fp8(t)
-            out[name] = ("F8_E4M3", values)
-            out[name.removesuffix("weight") + "scale"] = ("F8_E8M0", byte)
-        elif kind == "i64":
-            out[name] = ("I64", t.long())
+                out |= stored(f"{stem}.{e}.{matrix}.weight", w, kind)
         else:
-            out[name] = ("F32", t.float()) if kind == "f32" else ("BF16", t.bfloat16())
+            out |= stored(name, t, kind)
     return out
+
+
+def stored(name: str, t: torch.Tensor, kind: str) -> dict[str, tuple[str, torch.Tensor]]:
+    """One tensor, and its scales where it has some."""
+    scale = name.removesuffix("weight") + "scale"
+    if kind == "fp4":
+        values, byte = pack_fp4(t)
+        assert torch.equal(unpack_fp4(values, byte), round_fp4(t))
+        return {name: ("I8", values), scale: ("F8_E8M0", byte)}
+    if kind == "fp8":
+        values, byte = pack_fp8(t)
+        return {name: ("F8_E4M3", values), scale: ("F8_E8M0", byte)}
+    if kind == "i64":
+        return {name: ("I64", t.long())}
+    return {name: ("F32", t.float()) if kind == "f32" else ("BF16", t.bfloat16())}

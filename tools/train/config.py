@@ -6,26 +6,26 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Config:
-    vocab_size: int = 1280
-    hidden_size: int = 128
-    num_hidden_layers: int = 4
+    vocab_size: int = 3072
+    hidden_size: int = 192
+    num_hidden_layers: int = 5
     num_attention_heads: int = 4
     head_dim: int = 96
     qk_rope_head_dim: int = 32
-    q_lora_rank: int = 64
+    q_lora_rank: int = 96
     o_groups: int = 2
     o_lora_rank: int = 64
-    sliding_window: int = 64
+    sliding_window: int = 128
     # One entry a layer, then one for the MTP block: 0 window only, 4 CSA, 128 HCA.
-    compress_ratios: list = field(default_factory=lambda: [0, 4, 128, 4, 0])
+    compress_ratios: list = field(default_factory=lambda: [0, 4, 128, 4, 128, 0])
     index_n_heads: int = 4
     index_head_dim: int = 64
     index_topk: int = 16
-    n_routed_experts: int = 32
+    n_routed_experts: int = 64
     num_experts_per_tok: int = 6
     n_shared_experts: int = 1
     moe_intermediate_size: int = 64
-    num_hash_layers: int = 1
+    num_hash_layers: int = 2
     routed_scaling_factor: float = 1.5
     swiglu_limit: float = 10.0
     hc_mult: int = 4

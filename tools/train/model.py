@@ -21,14 +21,26 @@ from quant import bf16_sim, fp4_sim, fp8_sim
 NEVER = float("-inf")
 
 
-def fused(function):
-    """The same function, compiled when `fuse` below has been called (it needs a C++ compiler)."""
+def fused(*dims: tuple[int, ...]):
+    """The same function, compiled when `fuse` below has been called (it needs a C++ compiler).
+    dims: for each argument those dimensions whose size varies from batch to batch. They vary from
+    the first call on, so that a resumed run computes with the kernels of the first."""
 
-    def call(*args):
-        return (compiled.get(function.__name__) or function)(*args)
+    def wrap(function):
+        fusible[function.__name__] = function
 
-    fusible[function.__name__] = function
-    return call
+        def call(*args):
+            fast = compiled.get(function.__name__)
+            if not fast:
+                return function(*args)
+            for arg, varying in zip(args, dims):
+                for dim in varying:
+                    torch._dynamo.maybe_mark_dynamic(arg, dim)
+            return fast(*args)
+
+        return call
+
+    return wrap
 
 
 fusible: dict = {}
@@ -36,11 +48,18 @@ compiled: dict = {}
 
 
 def fuse() -> None:
+    torch._dynamo.config.automatic_dynamic_shapes = False
+    torch._dynamo.config.recompile_limit = 64
     for name, function in fusible.items():
-        compiled[name] = torch.compile(function, dynamic=True)
+        compiled[name] = torch.compile(function)
 
 
 def rms(x: Tensor, eps: float, weight: Tensor | None = None) -> Tensor:
+    return rms_rows(x.reshape(-1, x.shape[-1]), eps, weight).view(x.shape)
+
+
+@fused((0,))
+def rms_rows(x: Tensor, eps: float, weight: Tensor | None) -> Tensor:
     y = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
     return y if weight is None else y * weight
 
@@ -83,19 +102,23 @@ def rope_frequencies(cfg: Config, ratio: int) -> Tensor:
 
 
 class Rope:
-    """Turns the last r values of x [B, T, ..., d] by the angle of each position, in pairs."""
+    """Turns the last r values of x [B, T, d] or [B, T, H, d] by the angle of each position."""
 
     def __init__(self, freq: Tensor, positions: Tensor):
         angle = positions.float()[:, None] * freq.to(positions.device)
         self.cos, self.sin = angle.cos(), angle.sin()
 
     def turn(self, x: Tensor, back: bool = False) -> Tensor:
-        shape = (self.cos.shape[0],) + (1,) * (x.dim() - 3) + (-1,)
-        return turn_pairs(x, self.cos.view(shape), (-self.sin if back else self.sin).view(shape))
+        B, T, d = x.shape[0], x.shape[1], x.shape[-1]
+        cos, sin = self.cos.repeat(B, 1), self.sin.repeat(B, 1)
+        return turn_pairs(x.reshape(B * T, -1, d), cos, -sin if back else sin).view(x.shape)
 
 
+@fused((0,), (0,), (0,))
 def turn_pairs(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """x [N, H, d]; cos, sin [N, r/2]. Neighbours are a pair."""
     r = 2 * cos.shape[-1]
+    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
     rest, pairs = x[..., :-r], x[..., -r:].unflatten(-1, (-1, 2))
     even, odd = pairs[..., 0], pairs[..., 1]
     turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1)
@@ -179,6 +202,53 @@ class Indexer(nn.Module):
         return scores, chosen & visible
 
 
+@fused((0, 2))
+def softmax_with_sink(scores: Tensor, sink: Tensor) -> Tensor:
+    """scores [N, H, n], sink [H]: one more score per head, whose share goes nowhere."""
+    sink = sink.view(1, -1, 1)
+    most = torch.maximum(scores.amax(-1, keepdim=True), sink).detach()
+    e = (scores - most).exp()
+    return e / (e.sum(-1, keepdim=True) + (sink - most).exp())
+
+
+class Band:
+    """Keys near each position. Positions come in blocks of the window's size W, whose queries look at
+    their own block and the one before; one block when the text is shorter. rows [B, T, d]."""
+
+    def __init__(self, rows: Tensor, window: int):
+        self.T = rows.shape[1]
+        self.block = min(window, self.T)
+        self.blocks = -(-self.T // self.block)
+        own = torch.arange(self.block, device=rows.device)
+        if self.blocks == 1:
+            self.keys, back = rows.unsqueeze(1), own[:, None] - own
+        else:
+            padded = F.pad(rows, (0, 0, self.block, self.blocks * self.block - self.T))
+            padded = padded.unflatten(1, (self.blocks + 1, self.block))
+            self.keys = torch.cat((padded[:, :-1], padded[:, 1:]), 2)
+            back = self.block + own[:, None] - torch.cat((own, own + self.block))
+        self.width = self.keys.shape[2]
+        allowed = ((back >= 0) & (back < window)).repeat(self.blocks, 1, 1)
+        if self.blocks > 1:
+            allowed[0, :, : self.block] = False  # before the first position there is nothing
+        self.allowed = allowed.flatten(0, 1)[: self.T]  # [T, width]
+
+    def in_blocks(self, x: Tensor) -> Tensor:
+        """[B, T, H, c] to [B, blocks, block * H, c]."""
+        x = F.pad(x, (0, 0, 0, 0, 0, self.blocks * self.block - self.T))
+        return x.unflatten(1, (self.blocks, self.block)).flatten(2, 3)
+
+    def scores(self, q: Tensor) -> Tensor:
+        """[B, T, H, d] to [B, T, H, width]."""
+        s = self.in_blocks(q) @ self.keys.transpose(2, 3)
+        return s.view(q.shape[0], -1, q.shape[2], self.width)[:, : self.T]
+
+    def mix(self, p: Tensor) -> Tensor:
+        """[B, T, H, width] to [B, T, H, d]."""
+        o = self.in_blocks(p) @ self.keys
+        return o.view(p.shape[0], -1, p.shape[2], self.keys.shape[3])[:, : self.T]
+
+
 class Attention(nn.Module):
     def __init__(self, cfg: Config, layer: int):
         super().__init__()
@@ -209,29 +279,28 @@ class Attention(nn.Module):
         qr = self.q_norm(self.wq_a(x))
         q = rope.turn(rms(self.wq_b(qr).view(B, T, H, d), cfg.rms_norm_eps))
         rows = rope.turn(self.kv_norm(self.wkv(x)))
-        back = t[:, None] - t
-        allowed = (back >= 0) & (back < cfg.sliding_window)
+        band = Band(row_sim(rows, r) if rounding else rows, cfg.sliding_window)
+        scores, allowed, learn = band.scores(q), band.allowed, None
 
         n = T // self.ratio if self.ratio else 0
         if n:
-            rows = torch.cat((rows, self.compressor(x)), 1)
+            entries = self.compressor(x)
+            entries = row_sim(entries, r) if rounding else entries
             visible = torch.arange(n, device=x.device) < ((t + 1) // self.ratio)[:, None]
             chosen = visible
             if self.ratio == 4:
                 index, chosen = self.indexer(x.detach(), qr.detach(), rope, visible, rounding)
-            window = allowed.expand(*chosen.shape[:-2], T, T)
-            allowed = torch.cat((window, chosen), -1)
-        if rounding:
-            rows = row_sim(rows, r)
+            far = (q.reshape(B, T * H, d) @ entries.transpose(1, 2)).view(B, T, H, n)
+            if self.ratio == 4 and self.training:
+                learn = indexer_loss(index, far * d**-0.5, visible)
+            scores = torch.cat((scores, far), -1)
+            allowed = torch.cat((allowed.expand(*chosen.shape[:-2], T, -1), chosen), -1)
 
-        scores = (q.reshape(B, T * H, d) @ rows.transpose(1, 2)).view(B, T, H, -1) * d**-0.5
-        learn = None
-        if n and self.ratio == 4 and self.training:
-            learn = indexer_loss(index, scores[..., T:], visible)
-        scores = scores.masked_fill(~allowed.view(-1, T, 1, T + n), NEVER)
-        sink = self.attn_sink.view(1, 1, H, 1).expand(B, T, H, 1)
-        p = torch.cat((scores, sink), -1).softmax(-1)[..., :-1]
-        o = (p.reshape(B, T * H, -1) @ rows).view(B, T, H, d)
+        scores = (scores * d**-0.5).masked_fill(~allowed.view(-1, T, 1, allowed.shape[-1]), NEVER)
+        p = softmax_with_sink(scores.flatten(0, 1), self.attn_sink).view(scores.shape)
+        o = band.mix(p[..., : band.width])
+        if n:
+            o = o + (p[..., band.width :].reshape(B, T * H, n) @ entries).view(B, T, H, d)
         o = rope.turn(o, back=True).reshape(B * T, cfg.o_groups, -1)
 
         wo_a = self.wo_a.weight.unflatten(0, (cfg.o_groups, -1))
@@ -268,32 +337,30 @@ class Permute(torch.autograd.Function):
 
 
 class GroupedLinear(torch.autograd.Function):
-    """Rows sorted by expert times that expert's matrix. x [M, i], weight [E, o, i], sizes [E].
-    With `half` the products are taken in bf16, as training does; sums inside them are f32."""
+    """Rows sorted by expert times that expert's matrix. x [M, i], weight [E, o, i], sizes [E]."""
 
     @staticmethod
-    def forward(ctx, x, weight, sizes, half):
-        ctx.sizes, ctx.given = sizes, x.dtype
-        if half:
-            x, weight = x.bfloat16(), weight.bfloat16()
+    def forward(ctx, x, weight, sizes):
+        ctx.sizes = sizes
         ctx.save_for_backward(x, weight)
         out = x.new_empty(x.shape[0], weight.shape[1])
         for w, rows, y in zip(weight, x.split(sizes), out.split(sizes)):
             torch.mm(rows, w.T, out=y)
-        return out.to(ctx.given)
+        return out
 
     @staticmethod
     def backward(ctx, grad):
         x, weight = ctx.saved_tensors
-        grad = grad.to(x.dtype).contiguous()
+        grad = grad.contiguous()
         dx, dw = torch.empty_like(x), torch.empty_like(weight)
         parts = zip(weight, x.split(ctx.sizes), grad.split(ctx.sizes), dx.split(ctx.sizes), dw)
         for w, rows, g, to_x, to_w in parts:
             torch.mm(g, w, out=to_x)
             torch.mm(g.T, rows, out=to_w)
-        return dx.to(ctx.given), dw.to(ctx.given), None, None
+        return dx, dw, None
 
 
+@fused((0,), (0,))
 def swiglu(gate: Tensor, up: Tensor, limit: float) -> Tensor:
     return F.silu(gate.clamp(max=limit)) * up.clamp(-limit, limit)
 
@@ -356,15 +423,15 @@ class MoE(nn.Module):
         inverse = torch.empty_like(order)
         inverse[order] = torch.arange(len(order), device=x.device)
         self.load = torch.bincount(chosen.flatten(), minlength=cfg.n_routed_experts)
-        sizes, half = self.load.tolist(), self.training
+        sizes = self.load.tolist()
 
         rows = x.unsqueeze(1).expand(-1, k, -1).reshape(-1, x.shape[1])
         rows = Permute.apply(rows, order, inverse)
-        gate = GroupedLinear.apply(rows, self.experts.w1, sizes, half)
-        up = GroupedLinear.apply(rows, self.experts.w3, sizes, half)
+        gate = GroupedLinear.apply(rows, self.experts.w1, sizes)
+        up = GroupedLinear.apply(rows, self.experts.w3, sizes)
         inside = swiglu(gate, up, cfg.swiglu_limit)
         inside = inside * Permute.apply(weight.reshape(-1, 1), order, inverse)
-        y = GroupedLinear.apply(inside, self.experts.w2, sizes, half)
+        y = GroupedLinear.apply(inside, self.experts.w2, sizes)
         y = Permute.apply(y, inverse, order)
         return y.view(-1, k, x.shape[1]).sum(1) + self.shared_experts(x)
 
@@ -378,49 +445,35 @@ def mixes(streams: Tensor, fn: Tensor, eps: float) -> Tensor:
     return F.linear(v, fn) * torch.rsqrt(v.square().mean(-1, keepdim=True) + eps)
 
 
-class Sinkhorn(torch.autograd.Function):
+def sinkhorn(c: Tensor, iterations: int, eps: float) -> Tensor:
     """c [4, 4, N], source stream first: to nearly doubly stochastic, by one softmax over rows and
-    then column, row, column, ... sums. Written with its gradient, as the chain of small steps
-    would cost more to record than to compute."""
-
-    @staticmethod
-    def forward(ctx, c, iterations, eps):
-        soft = c.softmax(1)
-        c, steps = soft + eps, []
-        for turn in range(2 * iterations - 1):
-            total = c.sum(turn % 2, keepdim=True).add_(eps)
-            c = c / total
-            steps += [c, total]
-        ctx.save_for_backward(soft, *steps)
-        return c
-
-    @staticmethod
-    def backward(ctx, grad):
-        soft, *steps = ctx.saved_tensors
-        for turn in reversed(range(len(steps) // 2)):
-            c, total = steps[2 * turn : 2 * turn + 2]
-            grad = (grad - (grad * c).sum(turn % 2, keepdim=True)) / total
-        return soft * (grad - (grad * soft).sum(1, keepdim=True)), None, None
+    then column, row, column, ... sums."""
+    c = c.softmax(1) + eps
+    for turn in range(2 * iterations - 1):
+        c = c / (c.sum(turn % 2, keepdim=True) + eps)
+    return c
 
 
+@fused((0,))
 def hc_weights(m: Tensor, base: Tensor, scale: Tensor, S: int, iterations: int,
                eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """m [N, 24] to pre [N, 4], post [N, 4] and comb [N, 4, 4] (row: source stream)."""
+    """m [N, 24] to pre [N, 4], post [N, 4] and comb [4, 4, N] (first: source stream)."""
     pre = torch.sigmoid(m[:, :S] * scale[0] + base[:S]) + eps
     post = 2 * torch.sigmoid(m[:, S : 2 * S] * scale[1] + base[S : 2 * S])
     comb = (m[:, 2 * S :] * scale[2] + base[2 * S :]).T.reshape(S, S, -1)
-    comb = Sinkhorn.apply(comb, iterations, eps).permute(2, 0, 1).contiguous()
-    return pre, post, comb
+    return pre, post, sinkhorn(comb, iterations, eps)
 
 
-@fused
+@fused((0,), (0,))
 def collapse(streams: Tensor, weight: Tensor) -> Tensor:
     """The block's input [N, D]: streams [N, 4, D] weighted by [N, 4]."""
     return (weight.unsqueeze(2) * streams).sum(1)
 
 
-@fused
+@fused((0,), (0,), (0,), (2,))
 def hc_post(y: Tensor, streams: Tensor, post: Tensor, comb: Tensor) -> Tensor:
+    """y [N, D], streams [N, 4, D], post [N, 4], comb [4, 4, N] to streams."""
+    comb = comb.permute(2, 0, 1)
     mixed = (comb.unsqueeze(3) * streams.unsqueeze(2)).sum(1)
     return mixed + post.unsqueeze(2) * y.unsqueeze(1)
 
@@ -453,6 +506,31 @@ def add_hc_parameters(module: nn.Module, name: str, cfg: Config, favourite: int 
     setattr(module, f"{name}_fn", nn.Parameter(torch.randn(count, width) * 0.3 * width**-0.5))
     setattr(module, f"{name}_base", nn.Parameter(base))
     setattr(module, f"{name}_scale", nn.Parameter(torch.full((1 if head else 3,), 1.0)))
+
+
+class HeadLoss(torch.autograd.Function):
+    """Sum of weight * cross entropy of the head's logits, a few hundred rows at a time, so that
+    the logits of all rows never exist at once. x [N, D], head [V, D], goal [N], weight [N]."""
+
+    @staticmethod
+    def forward(ctx, x, head, goal, weight, rows=512):
+        dx, dhead, total = torch.empty_like(x), torch.zeros_like(head), x.new_zeros(())
+        for at in range(0, len(goal), rows):
+            part = slice(at, at + rows)
+            log_p = (x[part] @ head.T).log_softmax(-1)
+            total -= log_p.gather(1, goal[part, None])[:, 0] @ weight[part]
+            slope = log_p.exp_()
+            slope.scatter_add_(1, goal[part, None], slope.new_full((len(slope), 1), -1.0))
+            slope *= weight[part, None]
+            torch.mm(slope, head, out=dx[part])
+            dhead.addmm_(slope.T, x[part])
+        ctx.save_for_backward(dx, dhead)
+        return total
+
+    @staticmethod
+    def backward(ctx, grad):
+        dx, dhead = ctx.saved_tensors
+        return grad * dx, grad * dhead, None, None, None
 
 
 # The whole
@@ -510,8 +588,9 @@ class Model(nn.Module):
         self.mtp = nn.ModuleList(MTP(cfg) for _ in range(cfg.num_nextn_predict_layers))
         add_hc_parameters(self, "hc_head", cfg)
 
-    def forward(self, ids: Tensor, mtp: bool = False) -> tuple[Tensor, Tensor | None, Tensor]:
-        """ids [B, T] to logits [B, T, V], those of the MTP block [B, T-1, V], indexer loss."""
+    def trunk(self, ids: Tensor, mtp: bool = False) -> tuple[Tensor, Tensor | None, Tensor]:
+        """ids [B, T] to what the head reads: [B, T, D], of the MTP block [B, T-1, D]; and the
+        indexer's loss."""
         cfg = self.cfg
         h = self.embed(ids).flatten(0, 1).unsqueeze(1).repeat(1, cfg.hc_mult, 1)
         learn = torch.zeros((), device=ids.device)
@@ -519,14 +598,19 @@ class Model(nn.Module):
             h, extra = layer(h, ids, self.rounding)
             learn = learn if extra is None else learn + extra
         out = hc_head(h, self.hc_head_fn, self.hc_head_base, self.hc_head_scale, cfg)
-        logits = self.head(self.norm(out)).view(*ids.shape, -1)
+        out = self.norm(out).view(*ids.shape, -1)
         if not mtp:
-            return logits, None, learn
+            return out, None, learn
         B, T = ids.shape
         h = h.view(B, T, cfg.hc_mult, -1)[:, :-1].flatten(0, 1)
         following = ids[:, 1:]
         draft = self.mtp[0].draft(h, self.embed(following).flatten(0, 1), following, self.rounding)
-        return logits, self.head(draft).view(B, T - 1, -1), learn
+        return out, draft.view(B, T - 1, -1), learn
+
+    def forward(self, ids: Tensor, mtp: bool = False) -> tuple[Tensor, Tensor | None, Tensor]:
+        """ids [B, T] to logits [B, T, V], those of the MTP block [B, T-1, V], indexer loss."""
+        out, draft, learn = self.trunk(ids, mtp)
+        return self.head(out), self.head(draft) if mtp else None, learn
 
     def routers(self) -> list[MoE]:
         """The layers whose router learns, MTP included."""

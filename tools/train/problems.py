@@ -1,22 +1,27 @@
-"""Problems with worked thinking and a final answer.
+"""Problems with worked thinking and a final answer, in eleven languages.
 
-    python problems.py test LANG COUNT     prints held-out problems as JSON Lines
+    python problems.py test [COUNT]        prints the test set, COUNT a language, as JSON Lines
 
-A problem is held out when the hash of its language, wording and numbers (or listed words) says
-so: about one in sixteen. Training draws only from the others, so no test problem is ever seen.
-Everything follows from the random generator handed in; the same seed gives the same problems.
+The thinking is written in one notation shared by all languages (`steps.py`). What is never trained
+on: problems whose kind, wordings and numbers (or words) hash to one side, about one in sixteen; and
+all problems told in a held-out wording, one in ten of each list, chosen by hash too. Everything
+follows from the random generator handed in; the same seed gives the same problems.
 """
 
 import hashlib
 import json
 import random
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
-from wordings import LANGUAGES
+import steps
+from languages import CODES, LISTS, Language, language
 
-KINDS = ["add", "sub", "compare", "count"]
 HELD_OUT_SHARE = 16
+TEST_COUNT = 1000
+# Lists whose entries differ in words rather than in wording: all are trained on.
+ALL_TRAINED = {"relations"}
 
 
 @dataclass
@@ -25,161 +30,326 @@ class Problem:
     kind: str
     question: str
     thinking: str
-    answer: str  # bare: a number or a name
-    key: str  # language, wording and numbers
+    answer: str  # bare: a number, name, day, time or list
+    key: str  # what the split is made by
+    new_wording: bool  # told in a wording that is never trained on
 
     @property
     def reply(self) -> str:
-        return LANGUAGES[self.lang]["answer"].format(self.answer)
+        return language(self.lang)["answer"].format(self.answer)
 
     @property
     def held_out(self) -> bool:
         return hashlib.sha256(self.key.encode()).digest()[0] % HELD_OUT_SHARE == 0
 
 
-def number(rng: random.Random, wording: str) -> int:
-    """Up to 99, small ones more often; from 2 where a plural follows."""
-    counted = any(part in wording for part in ("{o}", "{n}", "people"))
-    return rng.randint(2 if counted else 1, rng.choice((10, 20, 50, 99, 99)))
+@cache
+def held_out_places(code: str, part: str) -> frozenset:
+    """Places in a list of the wordings that are never trained on."""
+    if part in ALL_TRAINED or part not in LISTS:
+        return frozenset()
+    found = language(code)[part]
+
+    def order(place: int) -> bytes:
+        return hashlib.sha256(f"{code} {part} {found[place]}".encode()).digest()
+
+    count = max(1, round(len(found) / 10))
+    return frozenset(sorted(range(len(found)), key=order)[:count])
 
 
-def fill(wording: str, rng: random.Random, words: dict, **fields) -> str:
-    n, m = rng.sample(words["names"], 2)
-    o = rng.choice(words["things"])
-    # {c} is the measure word alone, with which Chinese repeats a thing without naming it.
-    return wording.format(**{"n": n, "m": m, "o": o, "c": o[0], **fields})
+@dataclass
+class Teller:
+    """Draws wordings and words, and notes them for the key."""
+
+    rng: random.Random
+    lang: Language
+    size: float  # 1: all numbers and lists; less: smaller and shorter ones
+    new_wordings: bool  # also those never trained on
+    noted: list = field(default_factory=list)
+    new: bool = False
+
+    def __post_init__(self):
+        self.n, self.m = self.rng.sample(self.lang["names"], 2)
+        self.o, self.o2 = self.rng.sample(self.lang["things"], 2)
+
+    def wording(self, part: str):
+        found, kept_back = self.lang[part], held_out_places(self.lang.code, part)
+        while True:
+            place = self.rng.randrange(len(found))
+            if self.new_wordings or place not in kept_back:
+                break
+        self.new |= place in kept_back
+        self.noted += [part, place]
+        return found[place]
+
+    def fill(self, wording: str, unit=None, **fields) -> str:
+        """unit: (big, small) words that {A} and {B} count instead of things."""
+        lang, (big, small) = self.lang, unit or (self.o, self.o)
+        words = {"n": self.n, "m": self.m, "o": self.o, "o2": self.o2, "small": small, **fields}
+        if "a" in fields:
+            words["A"] = lang.counted(fields["a"], big)
+        if "b" in fields:
+            words["B"] = lang.counted(fields["b"], small)
+        for price in "pq":
+            if price in fields:
+                words[price.upper()] = lang.money(fields[price])
+        self.noted += [v for k, v in fields.items() if k != "e"]
+        return wording.format(**words)
+
+    def tell(self, part: str, **fields) -> str:
+        return self.fill(self.wording(part), **fields)
+
+    def number(self, low: int = 2, high: int = 99) -> int:
+        """Small ones more often."""
+        top = self.rng.choice((10, 20, 50, high, high))
+        return self.rng.randint(low, max(low, min(top, high, round(high * self.size))))
+
+    def factors(self) -> tuple[int, int]:
+        """A small number and one that is larger only now and then."""
+        if self.rng.random() < 0.75 or self.size < 0.5:
+            return self.rng.randint(2, 12), self.rng.randint(2, 12)
+        return self.rng.randint(2, 9), self.number()
+
+    def length(self, low: int, high: int) -> int:
+        return self.rng.randint(low, max(low, round(low + (high - low) * self.size)))
 
 
-def add_steps(a: int, b: int, words: dict) -> str:
-    """One column at a time."""
-    if a < 10 and b < 10:
-        return f"{a}+{b}={a + b}{words['stop']}"
-    ones = a % 10 + b % 10
-    carry = "+1" if ones > 9 else ""
-    tens = a // 10 + b // 10 + ones // 10
-    return (f"{a}+{b}{words['colon']}{words['ones']}{a % 10}+{b % 10}={ones}{words['comma']}"
-            f"{words['tens']}{a // 10}+{b // 10}{carry}={tens}{words['so']}{a + b}{words['stop']}")
+def make_add(t: Teller):
+    if t.rng.random() < 0.4:
+        return story(t, ["gain"])
+    high = 999 if t.rng.random() < 0.15 else 99
+    a, b = t.number(high=high), t.number(high=high)
+    return t.tell("add", a=a, b=b), *steps.expression([a, "+", b])
 
 
-def sub_steps(a: int, b: int, words: dict) -> str:
-    if a < 10 and b < 10:
-        return f"{a}-{b}={a - b}{words['stop']}"
-    borrow = a % 10 < b % 10
-    ones = a % 10 + 10 * borrow
-    tens = a // 10 - b // 10 - borrow
-    return (f"{a}-{b}{words['colon']}{words['ones']}{ones}-{b % 10}={ones - b % 10}{words['comma']}"
-            f"{words['tens']}{a // 10}-{b // 10}{'-1' if borrow else ''}={tens}"
-            f"{words['so']}{a - b}{words['stop']}")
+def make_sub(t: Teller):
+    if t.rng.random() < 0.4:
+        return story(t, ["lose"])
+    high = 999 if t.rng.random() < 0.15 else 99
+    b, a = sorted((t.number(high=high), t.number(high=high)))
+    return t.tell("sub", a=a, b=b), *steps.expression([a, "-", b])
 
 
-def sign(a: int, b: int) -> str:
-    return "<" if a < b else ">" if a > b else "="
+def make_mul(t: Teller):
+    k, b = t.factors()
+    return t.tell("mul", k=k, b=b), *steps.expression([k, "×", b])
 
 
-def compare_steps(a: int, b: int, words: dict) -> str:
-    """From the left, one digit at a time, until they differ."""
-    tens, ones = (a // 10, b // 10), (a % 10, b % 10)
-    text = ""
-    if a > 9 or b > 9:
-        text = f"{words['tens']}{tens[0]}{sign(*tens)}{tens[1]}"
-        if tens[0] != tens[1]:
-            return text
-        text += words["comma"]
-    return text + f"{words['ones']}{ones[0]}{sign(*ones)}{ones[1]}"
+def story(t: Teller, events: list[str]):
+    """Somebody has things; then come the events; how many are there now?"""
+    while True:
+        noted, new = list(t.noted), t.new
+        have = a = t.number()
+        sentences, expression = [t.tell("start", a=a)], [a]
+        for event in events:
+            sign = "+" if event.startswith("gain") else "-"
+            k = t.rng.randint(2, 9) if event.endswith("each") else 1
+            b = t.number(high=12 if k > 1 else 99)
+            sentences.append(t.tell(event, k=k, b=b))
+            expression += [sign, b] if k == 1 else [sign, k, "×", b]
+            have += k * b if sign == "+" else -k * b
+            if have < 0:
+                break
+        if have >= 0:
+            break
+        t.noted, t.new = noted, new
+    sentences.append(t.tell("ask"))
+    return t.lang["space"].join(sentences), *steps.expression(expression)
 
 
-def make_add(rng, lang, words):
-    place = rng.randrange(len(words["add"]))
-    wording = words["add"][place]
-    a, b = number(rng, wording), number(rng, wording)
-    return Problem(lang, "add", fill(wording, rng, words, a=a, b=b),
-                   add_steps(a, b, words), str(a + b), f"{lang} add {place} {a} {b}")
+def formula(t: Teller, count: int):
+    """A bare expression with `count` signs, at most one of them ×."""
+    while True:
+        signs = t.rng.choices("+-", k=count)
+        if t.rng.random() < 0.6:
+            signs[t.rng.randrange(count)] = "×"
+        numbers = [t.number(high=50) for _ in range(count + 1)]
+        for place, sign in enumerate(signs):
+            if sign == "×":
+                numbers[place : place + 2] = t.rng.randint(2, 9), t.rng.randint(2, 12)
+        parts = [numbers[0]]
+        for sign, number in zip(signs, numbers[1:]):
+            parts += [sign, number]
+        if steps.never_negative(parts):
+            break
+    text = " ".join(map(str, parts))
+    t.noted.append(text)
+    return t.tell("expr", e=text), *steps.expression(parts)
 
 
-def make_sub(rng, lang, words):
-    place = rng.randrange(len(words["sub"]))
-    wording = words["sub"][place]
-    b, a = sorted((number(rng, wording), number(rng, wording)))
-    return Problem(lang, "sub", fill(wording, rng, words, a=a, b=b),
-                   sub_steps(a, b, words), str(a - b), f"{lang} sub {place} {a} {b}")
+def make_two_step(t: Teller):
+    if t.rng.random() < 0.3:
+        return formula(t, 2)
+    if t.rng.random() < 0.4:
+        return story(t, [t.rng.choice(("gain_each", "lose_each"))])
+    return story(t, t.rng.choices(("gain", "lose"), k=2))
 
 
-def make_compare(rng, lang, words):
-    how = rng.choice(("more", "more", "larger", "relation"))
-    place = rng.randrange(len(words[how]))
-    wording, want_larger = words[how][place]
-    n, m = rng.sample(words["names"], 2)
-    if how == "relation":
-        answer = n if want_larger else m
-        return Problem(lang, "compare", wording.format(n=n, m=m),
-                       f"{n}>{m}{words['so']}{answer}{words['stop']}", answer,
-                       f"{lang} {how} {place} {n} {m}")
-    a, b = number(rng, wording), number(rng, wording)
-    while a == b:
-        b = number(rng, wording)
-    if how == "more":
-        question = fill(wording, rng, words, n=n, m=m, a=a, b=b)
-        space = words["space"]
-        shown, names = f"{n}{space}{a}{words['comma']}{m}{space}{b}", (n, m)
-    else:
-        question = wording.format(a=a, b=b)
-        shown, names = f"{a}{words['comma']}{b}", (str(a), str(b))
-    answer = names[0] if (a > b) == want_larger else names[1]
-    steps = f"{shown}{words['colon']}{compare_steps(a, b, words)}"
-    return Problem(lang, "compare", question, f"{steps}{words['so']}{answer}{words['stop']}",
-                   answer, f"{lang} {how} {place} {a} {b}")
+def make_three_step(t: Teller):
+    if t.rng.random() < 0.3:
+        return formula(t, 3)
+    if t.rng.random() < 0.5:
+        events = [t.rng.choice(("gain", "lose")), t.rng.choice(("gain_each", "lose_each"))]
+        t.rng.shuffle(events)
+        return story(t, events)
+    return story(t, t.rng.choices(("gain", "lose"), k=3))
 
 
-def make_count(rng, lang, words):
-    how = rng.choice(("count", "times", "kind"))
-    place = rng.randrange(len(words[how]))
-    length = rng.randint(2, 9)
+def make_compare(t: Teller):
+    how = t.rng.choice(("more", "more", "larger"))
+    wording, want_larger = t.wording(how)
+    a = t.number()
+    while (b := t.number()) == a:
+        pass
+    question = t.fill(wording, a=a, b=b)
+    labels = (t.n, t.m) if how == "more" else (None, None)
+    return question, *steps.compare(a, b, labels, want_larger)
+
+
+def make_sort(t: Teller):
+    high = 99 if t.size > 0.3 else 20
+    numbers = t.rng.sample(range(1, high + 1), t.length(3, 6))
+    down = t.rng.random() < 0.5
+    question = t.tell("desc" if down else "asc", w=t.lang["join"].join(map(str, numbers)))
+    return question, *steps.sort(numbers, down, t.lang["join"])
+
+
+def make_count(t: Teller):
+    how = t.rng.choice(("count", "times", "kind"))
+    words, length = t.lang["words"], t.length(2, 9)
     if how == "count":
-        x, listed = "", rng.sample(words["words"], length)
+        x, listed = "", t.rng.sample(words, length)
         hits = set(listed)
     elif how == "times":
-        few = rng.sample(words["words"], rng.randint(2, 4))
-        x, listed = few[0], [rng.choice(few) for _ in range(length)]
+        few = t.rng.sample(words, t.rng.randint(2, 4))
+        x, listed = few[0], [t.rng.choice(few) for _ in range(length)]
         hits = {x}
     else:
-        x, other = rng.sample(sorted(words["kinds"]), 2)
-        hits = set(words["kinds"][x])
-        listed = [rng.choice(words["kinds"][rng.choice((x, other))]) for _ in range(length)]
-    steps, count = [], 0
-    for word in listed:
-        if word in hits:
-            count += 1
-            steps.append(f"{word}{words['space']}{count}")
-        else:
-            steps.append(f"{word}{words['no']}")
-    text = words["comma"].join(listed)
-    thinking = f"{words['comma'].join(steps)}{words['so']}{count}{words['stop']}"
-    return Problem(lang, "count", words[how][place].format(x=x, w=text), thinking, str(count),
-                   f"{lang} {how} {place} {x} {text}")
+        kinds = t.lang["kinds"]
+        x, other = t.rng.sample(sorted(kinds), 2)
+        hits = set(kinds[x])
+        listed = [t.rng.choice(kinds[t.rng.choice((x, other))]) for _ in range(length)]
+    question = t.tell(how, x=x, w=t.lang["join"].join(listed))
+    return question, *steps.count(listed, hits)
 
 
-MAKERS = {"add": make_add, "sub": make_sub, "compare": make_compare, "count": make_count}
-WEIGHTS = {"add": 3, "sub": 3, "compare": 2, "count": 2}
+def make_share(t: Teller):
+    k, each = t.rng.randint(2, 9), t.rng.randint(2, 12)
+    return t.tell("share", a=k * each, k=k), *steps.divide(k * each, k, want_rest=False)
 
 
-def draw(rng: random.Random, lang: str, held_out: bool, kind: str | None = None) -> Problem:
-    """A problem from one side of the split."""
+def make_remainder(t: Teller):
+    k = t.rng.randint(2, 9)
+    a = t.rng.randint(k + 1, 10 * k + k - 1)
+    return t.tell("rest", a=a, k=k), *steps.divide(a, k, want_rest=True)
+
+
+def make_date(t: Teller):
+    unit, round_after = ("day", 7) if t.rng.random() < 0.6 else ("month", 12)
+    forward = t.rng.random() < 0.6
+    names = t.lang["weekdays" if unit == "day" else "months"]
+    k = t.rng.randint(2, round(2 + (18 if unit == "day" else 9) * t.size))
+    start = t.rng.randrange(round_after)
+    question = t.tell(f"{unit}_{'after' if forward else 'before'}", d=names[start], k=k)
+    return question, *steps.walk(names, start, k, forward)
+
+
+def make_clock(t: Teller):
+    hour, minute = t.rng.randint(0, 23), t.rng.randint(0, 59)
+    now = f"{hour:02}:{minute:02}"
+    how = t.rng.choice(("time_after", "time_after", "time_before", "time_hours"))
+    if how == "time_hours":
+        k = t.rng.randint(2, 12)
+        return t.tell(how, t=now, k=k), *steps.clock(hour, minute, hours=k)
+    b = t.rng.randint(2, 59)
+    moved = b if how == "time_after" else -b
+    return t.tell(how, t=now, b=b), *steps.clock(hour, minute, minutes=moved)
+
+
+def make_unit(t: Teller):
+    factor, big, small = t.rng.choice(t.lang["units"])
+    a = t.rng.randint(2, 20 if factor in (10, 100, 1000) else 9)
+    if t.rng.random() < 0.6:
+        return (t.tell("unit", unit=(big, small), a=a),
+                *steps.expression([a, "×", factor]))
+    b = t.rng.randint(2, min(factor - 1, 99))
+    return (t.tell("unit_and", unit=(big, small), a=a, b=b),
+            *steps.expression([a, "×", factor, "+", b]))
+
+
+def make_shopping(t: Teller):
+    how = t.rng.choice(("shop_total", "shop_change", "shop_change", "shop_two"))
+    if how == "shop_two":
+        p, q = t.number(), t.number()
+        return t.tell(how, p=p, q=q), *steps.expression([p, "+", q])
+    k, p = t.rng.randint(2, 9), t.rng.randint(2, 12)
+    if how == "shop_total":
+        return t.tell(how, k=k, p=p), *steps.expression([k, "×", p])
+    total = k * p
+    notes = [note for note in (10, 20, 50, 100, 200) if note >= total]
+    q = t.rng.choice(notes[:2]) if t.rng.random() < 0.5 else t.rng.randint(total, total + 40)
+    return t.tell(how, k=k, p=p, q=q), *steps.expression([q, "-", k, "×", p])
+
+
+def make_logic(t: Teller):
+    than, inverse, most, least = t.wording("relations")
+    order = t.rng.sample(t.lang["names"], t.rng.choice((2, 3, 3, 4) if t.size > 0.5 else (2, 2, 3)))
+    facts = list(zip(order, order[1:]))
+    t.rng.shuffle(facts)
+    told = [t.rng.choice((than, inverse)) for _ in facts]
+    want_most = t.rng.random() < 0.5
+    sentences = [w.format(n=n, m=m, o=t.o) for w, (n, m) in zip(told, facts)]
+    sentences.append((most if want_most else least).format(o=t.o))
+    t.noted += [t.o] if "{o" in than else []
+    t.noted += [facts, [w == than for w in told], want_most]
+    return t.lang["space"].join(sentences), *steps.chain(facts, order, want_most)
+
+
+MAKERS = {
+    "add": make_add, "sub": make_sub, "mul": make_mul, "two-step": make_two_step,
+    "three-step": make_three_step, "compare": make_compare, "sort": make_sort,
+    "count": make_count, "share": make_share, "remainder": make_remainder, "date": make_date,
+    "clock": make_clock, "unit": make_unit, "shopping": make_shopping, "logic": make_logic,
+}
+KINDS = list(MAKERS)
+WEIGHTS = {"two-step": 1.5, "three-step": 2.0}
+
+
+def make(rng: random.Random, code: str, kind: str, size: float, new_wordings: bool) -> Problem:
+    t = Teller(rng, language(code), size, new_wordings)
+    question, thinking, answer = MAKERS[kind](t)
+    key = " ".join(map(str, (code, kind, *t.noted)))
+    return Problem(code, kind, question, thinking, answer, key, t.new)
+
+
+def draw(rng: random.Random, code: str, size: float = 1.0) -> Problem:
+    """A problem to train on."""
     while True:
-        which = kind or rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        problem = MAKERS[which](rng, lang, LANGUAGES[lang])
-        if problem.held_out == held_out:
+        kind = rng.choices(KINDS, [WEIGHTS.get(kind, 1.0) for kind in KINDS])[0]
+        problem = make(rng, code, kind, size, new_wordings=False)
+        if not problem.held_out:
             return problem
 
 
-def test_set(lang: str, count: int) -> list[Problem]:
-    """Held-out problems, each question once, the kinds in turn."""
-    rng = random.Random(f"nano test {lang}")
-    found, seen = [], set()
+def draw_test(rng: random.Random, code: str, kind: str, new_wording: bool) -> Problem:
+    while True:
+        problem = make(rng, code, kind, 1.0, new_wordings=new_wording)
+        if problem.held_out and problem.new_wording == new_wording:
+            return problem
+
+
+def test_set(code: str, count: int = TEST_COUNT, salt: str = "test") -> list[Problem]:
+    """Each question once, the kinds in turn; about one in ten in a new wording."""
+    rng = random.Random(f"nano {salt} {code}")
+    found, seen, place = [], set(), 0
     while len(found) < count:
-        problem = draw(rng, lang, True, KINDS[len(found) % len(KINDS)])
+        kind = KINDS[place % len(KINDS)]
+        new = place // len(KINDS) % 10 == 9 and kind != "logic"
+        problem = draw_test(rng, code, kind, new)
         if problem.question not in seen:
             seen.add(problem.question)
             found.append(problem)
+            place += 1
     return found
 
 
@@ -187,16 +357,19 @@ def as_json_lines(problems: list[Problem]) -> str:
     lines = []
     for place, p in enumerate(problems):
         row = {"id": f"{p.lang}-{place:04}", "lang": p.lang, "question": p.question,
-               "answer": p.answer, "kind": p.kind}
+               "answer": p.answer, "kind": p.kind,
+               "wording": "new" if p.new_wording else "trained"}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     return "".join(lines)
 
 
 def main() -> int:
-    if len(sys.argv) != 4 or sys.argv[1] != "test":
+    if len(sys.argv) not in (2, 3) or sys.argv[1] != "test":
         print(__doc__, file=sys.stderr)
         return 2
-    sys.stdout.write(as_json_lines(test_set(sys.argv[2], int(sys.argv[3]))))
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else TEST_COUNT
+    for code in CODES:
+        sys.stdout.write(as_json_lines(test_set(code, count)))
     return 0
 
 

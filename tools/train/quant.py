@@ -137,23 +137,26 @@ FP8_NAMES = ("wq_a", "wq_b", "wkv", "wo_a", "wo_b", "e_proj", "h_proj",
 F32_NAMES = ("hc_", "attn_sink", "ape", "gate.bias")
 
 
-def stored_as(name: str) -> str:
-    """fp4, fp8, bf16, f32 or i64 (the table of hash routing)."""
+def stored_as(name: str, form: str = "served") -> str:
+    """fp4, fp8, bf16, f32 or i64 (the table of hash routing). Forms: `served` as V4 is; `dense4`
+    with FP4 where that has FP8; `bf16` with BF16 where that has FP4 and FP8."""
     if name.endswith("tid2eid"):
         return "i64"
+    kind = "bf16"
     if "ffn.experts." in name:
-        return "fp4"
-    if any(part in name for part in F32_NAMES):
-        return "f32"
-    stem = name.removesuffix(".weight")
-    if not stem.endswith("compressor.wkv") and stem.endswith(FP8_NAMES):
-        return "fp8"
-    return "bf16"
+        kind = "fp4"
+    elif any(part in name for part in F32_NAMES):
+        kind = "f32"
+    else:
+        stem = name.removesuffix(".weight")
+        if not stem.endswith("compressor.wkv") and stem.endswith(FP8_NAMES):
+            kind = "fp4" if form == "dense4" else "fp8"
+    return "bf16" if form == "bf16" and kind in ("fp4", "fp8") else kind
 
 
-def round_weight(name: str, w: torch.Tensor) -> torch.Tensor:
+def round_weight(name: str, w: torch.Tensor, form: str = "served") -> torch.Tensor:
     """The values that a reader of the stored tensor gets back."""
-    kind = stored_as(name)
+    kind = stored_as(name, form)
     if kind == "fp4":
         return round_fp4(w)
     if kind == "fp8":
@@ -164,14 +167,14 @@ def round_weight(name: str, w: torch.Tensor) -> torch.Tensor:
 
 
 @contextmanager
-def rounded_weights(model: torch.nn.Module):
+def rounded_weights(model: torch.nn.Module, form: str = "served"):
     """Inside, the model has its weights as stored; afterwards it has its own again."""
     own = {}
     with torch.no_grad():
         for name, p in model.named_parameters():
             if p.is_floating_point() and stored_as(name) != "f32":
                 own[name] = p.detach().clone()
-                p.copy_(round_weight(name, p))
+                p.copy_(round_weight(name, p, form))
     try:
         yield
     finally:

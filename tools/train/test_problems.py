@@ -1,4 +1,5 @@
-"""No test problem is trained on; the committed files follow from the generator; answers are right.
+"""No test problem and no kept-back wording is trained on; the committed file follows from the
+generator; every step and every answer is right.
 
     python test_problems.py
 """
@@ -9,57 +10,130 @@ import sys
 from pathlib import Path
 
 from documents import draw_turn
-from problems import KINDS, as_json_lines, draw, test_set
+from languages import CODES, LISTS, language
+from problems import (ALL_TRAINED, KINDS, MAKERS, as_json_lines, draw, draw_test,
+                      held_out_places, make, test_set)
 
-DATA = Path(__file__).resolve().parents[2] / "tests" / "data"
-COUNT = 200
+FILE = Path(__file__).resolve().parents[2] / "tests" / "data" / "problems.jsonl"
+SIGNS = str.maketrans({"×": "*", "÷": "/"})
 
 
 def training_never_meets_a_test_problem() -> None:
-    for lang in ("en", "zh"):
-        problems = test_set(lang, 1000)
-        questions = {p.question for p in problems}
+    for code in CODES:
+        questions = {p.question for p in test_set(code)}
         assert len(questions) == 1000
-        assert all(p.held_out for p in problems)
-        rng = random.Random("test problems")
-        for _ in range(50000):
-            assert draw_turn(rng, lang).question not in questions
+        rng = random.Random(f"test problems {code}")
+        for _ in range(8000):
+            assert draw_turn(rng, code, 1.0).question not in questions
 
 
-def committed_files_are_reproduced() -> None:
-    for lang in ("en", "zh"):
-        path = DATA / f"nano-{lang}.jsonl"
-        made = as_json_lines(test_set(lang, COUNT)).encode()
-        assert path.read_bytes() == made, f"{path}: differs from `problems.py test {lang} {COUNT}`"
+def a_tenth_of_the_wordings_is_kept_back() -> None:
+    for code in CODES:
+        for part in set(LISTS) - ALL_TRAINED:
+            count = len(language(code)[part])
+            assert abs(len(held_out_places(code, part)) - count / 10) <= 0.6, (code, part)
+        rng = random.Random(f"wordings {code}")
+        assert not any(draw(rng, code).new_wording for _ in range(3000))
+        p = draw_test(rng, code, "sub", new_wording=True)
+        assert p.new_wording and p.held_out
+        new = sum(p.new_wording for p in test_set(code))
+        assert 80 <= new <= 110, (code, new)
 
 
-def every_step_of_the_thinking_is_true() -> None:
-    rng = random.Random("steps")
-    for lang in ("en", "zh"):
-        for _ in range(5000):
-            p = draw(rng, lang, False)
-            steps = re.findall(r"(?<![\d+-])((?:\d+[+-])+\d+)=(\d+)", p.thinking)
-            assert steps or p.kind in ("compare", "count"), p
-            for left, value in steps:
-                assert eval(left) == int(value), p
-            for a, sign, b in re.findall(r"(\d)([<>=])(\d)(?!\d)", p.thinking):
-                if p.kind == "compare":
-                    assert eval(f"{a}{sign.replace('=', '==')}{b}"), p
-            assert p.thinking.rstrip(".。").endswith(p.answer), p
-            if p.kind in ("add", "sub"):
-                a, b = map(int, p.key.split()[-2:])
-                assert int(p.answer) == (a + b if p.kind == "add" else a - b), p
+def the_committed_file_is_reproduced() -> None:
+    made = "".join(as_json_lines(test_set(code)) for code in CODES)
+    assert FILE.read_text(encoding="utf-8") == made, f"{FILE}: differs from `problems.py test`"
+
+
+def check_steps(p) -> None:
+    """What stands between two signs of equality, or before and after an arrow, is equal."""
+    for line in p.thinking.split("\n"):
+        parts = line.split("→")
+        for step in re.split(r"[→,]", line):
+            if re.fullmatch(r"[\d+×-]+=\d+", step):
+                left, right = step.split("=")
+                assert eval(left.translate(SIGNS)) == int(right), p
+            elif re.fullmatch(r"\d+[<>=]\d+", step):
+                assert eval(step.replace("=", "==")), p
+        if re.fullmatch(r"[\d+×-]+", parts[0]) and parts[-1].isdigit() and len(parts) > 1:
+            assert eval(parts[0].translate(SIGNS)) % 24 == int(parts[-1]) % 24, p
+
+
+def answer_of(p) -> str | None:
+    """The answer worked out from the question's numbers in another way than steps.py does; None
+    where the words decide."""
+    first = p.thinking.split("\n")[0].split("→")[0]
+    numbers = [int(n) for n in re.findall(r"\d+", p.question)]
+    if p.kind in ("add", "sub", "mul", "two-step", "three-step", "unit", "shopping"):
+        return str(eval(first.translate(SIGNS)))
+    if p.kind in ("share", "remainder"):
+        a, k = map(int, first.split("÷"))
+        return str(a // k if p.kind == "share" else a % k)
+    if p.kind == "sort":
+        asked = sorted(numbers)
+        if p.answer != (join := language(p.lang)["join"]).join(map(str, asked)):
+            return join.join(map(str, reversed(asked)))
+        return p.answer
+    if p.kind == "date":
+        start, sign, k = re.fullmatch(r"(.+?)([+-])(\d+)", first).groups()
+        names = language(p.lang)["weekdays"]
+        names = names if start in names else language(p.lang)["months"]
+        return names[(names.index(start) + int(sign + k)) % len(names)]
+    return None
+
+
+def steps_and_answers_are_right() -> None:
+    for code in CODES:
+        rng = random.Random(f"steps {code}")
+        for _ in range(1500):
+            p = draw(rng, code)
+            check_steps(p)
+            expected = answer_of(p)
+            assert expected is None or p.answer == expected, (expected, p)
+            assert p.thinking.endswith(p.answer) or p.kind == "sort", p
+            assert p.answer in p.reply, p
+
+
+def clocks_go_right() -> None:
+    rng = random.Random("clock")
+    for _ in range(2000):
+        p = make(rng, "en", "clock", 1.0, False)
+        how, _, now, moved = p.key.split()[2:]
+        hour, minute = map(int, now.split(":"))
+        shift = int(moved) * {"time_after": 1, "time_before": -1, "time_hours": 60}[how]
+        total = (60 * hour + minute + shift) % 1440
+        assert p.answer == f"{total // 60:02}:{total % 60:02}", p
+
+
+def the_numbers_of_the_thinking_stand_in_the_question() -> None:
+    for code in CODES:
+        rng = random.Random(f"numbers {code}")
+        for kind in ("add", "sub", "mul", "two-step", "three-step", "share", "remainder",
+                     "shopping", "compare", "sort"):
+            for _ in range(100):
+                p = make(rng, code, kind, 1.0, True)
+                asked = re.findall(r"\d+", p.question)
+                line = p.thinking.split("\n")[0].split("→")[0]
+                assert set(re.findall(r"\d+", line)) <= set(asked), p
 
 
 def every_kind_is_in_the_test() -> None:
-    for lang in ("en", "zh"):
-        kinds = [p.kind for p in test_set(lang, COUNT)]
-        assert all(kinds.count(kind) == COUNT // len(KINDS) for kind in KINDS)
+    assert list(MAKERS) == KINDS
+    for code in CODES:
+        kinds = [p.kind for p in test_set(code)]
+        assert all(kinds.count(kind) in (66, 67) for kind in KINDS), code
+
+
+def the_same_seed_gives_the_same() -> None:
+    one, two = (draw(random.Random(7), "th") for _ in range(2))
+    assert one == two
 
 
 def main() -> int:
-    for check in (training_never_meets_a_test_problem, committed_files_are_reproduced,
-                  every_step_of_the_thinking_is_true, every_kind_is_in_the_test):
+    for check in (training_never_meets_a_test_problem, a_tenth_of_the_wordings_is_kept_back,
+                  the_committed_file_is_reproduced, steps_and_answers_are_right, clocks_go_right,
+                  the_numbers_of_the_thinking_stand_in_the_question, every_kind_is_in_the_test,
+                  the_same_seed_gives_the_same):
         check()
         print(f"ok: {check.__name__.replace('_', ' ')}")
     return 0

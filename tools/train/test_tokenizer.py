@@ -10,17 +10,18 @@ from pathlib import Path
 
 import tokenizers
 
+from languages import CODES
 from problems import draw
-from tokenizer import ASSISTANT, BOS, END_THINK, EOS, THINK, USER, Tokenizer
+from tokenizer import ASSISTANT, BOS, END_THINK, EOS, THINK, USER, Encoder, Tokenizer, alphabet
 
 ODD = ["a  b\n\n def f(x):\n\treturn 'é'+don't 12345 ½ 東京タワー・  \n x", "ａｂｃ \u00a0z 𠀀😀 .txt _n -rc);\n"]
 
 
 def texts() -> list[str]:
     rng, found = random.Random("test tokenizer"), list(ODD)
-    for lang in ("en", "zh"):
-        for _ in range(500):
-            p = draw(rng, lang, False)
+    for code in CODES:
+        for _ in range(100):
+            p = draw(rng, code)
             found.append(BOS + USER + p.question + ASSISTANT + THINK + p.thinking + END_THINK +
                          p.reply + EOS)
     return found
@@ -29,10 +30,14 @@ def texts() -> list[str]:
 def main() -> int:
     path = Path(sys.argv[1]) / "tokenizer.json"
     ours, theirs = Tokenizer.read(path), tokenizers.Tokenizer.from_file(str(path))
+    encoder = Encoder(path)
     for text in texts():
         ids = ours.encode(text)
         assert ids == theirs.encode(text, add_special_tokens=False).ids, text
+        assert encoder.encode(text) == ids
         assert ours.decode(ids) == text, text
+    letters = [letter for letter in alphabet() if len(ours.encode(letter)) > 1]
+    assert len(letters) <= len(alphabet()) / 20, letters
     digits = [token for token in ours.vocab if sum(c.isdigit() for c in token) > 1]
     assert not digits, digits
     assert ours.size == theirs.get_vocab_size() and ours.size % 64 == 0
