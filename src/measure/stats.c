@@ -53,5 +53,9 @@ void stats_sort(float *values, size_t n)
 
 int stats_spread(int n, int count, int i)
 {
-    return (int)((int64_t)i * n / count);
+    int64_t low = (int64_t)i * n / count, high = (int64_t)(i + 1) * n / count;
+    uint64_t x = (uint64_t)i * 0x9e3779b97f4a7c15u; /* splitmix64 */
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return (int)(low + (int64_t)((x ^ x >> 31) % (uint64_t)(high - low)));
 }

@@ -25,5 +25,6 @@ double stats_quantile(const float *sorted, size_t n, double q);
 
 void stats_sort(float *values, size_t n);
 
-/* Index of the i-th of `count` spread evenly over n: 0 <= i < count <= n. */
+/* Index of the i-th of `count` spread evenly over n, 0 <= i < count <= n: one of each n-th part, which one a
+ * hash of i says, so that a pattern in the n (kinds in turn) is met in all its places. */
 int stats_spread(int n, int count, int i);

@@ -59,8 +59,8 @@ equal "what a file holds drives no terminal" "$(grep -c 'x?\[2J?y' "$DIR/o") $(t
 # shellcheck disable=SC2086
 equal "--thinking looks at the content alone" \
     "$(run_eval --task "$DIR/hi.jsonl" -n 9 $penalty --json | field 'j["overall"]["right"]')" 0
-equal "--limit spreads" "$(run_eval --task "$DIR/p.jsonl" --limit 4 -n 1 --out "$DIR/o" --json | field 'j["planned"]') $(lines 'sorted(x["id"] for x in j)' <"$DIR/o")" \
-    "4 ['p0', 'p3', 'p6', 'p9']"
+equal "--limit spreads" "$(run_eval --task "$DIR/p.jsonl" --limit 4 -n 1 --out "$DIR/o" --json | field 'j["planned"]') $(lines 'sorted(int(x["id"][1:]) // 3 for x in j)' <"$DIR/o")" \
+    "4 [0, 1, 2, 3]"
 printf 'Eins?\t1,450\nZwei?\t2\n' >"$DIR/mgsm_de.tsv"
 printf 'One?\t1\n' >"$DIR/mgsm_en.tsv"
 equal "several files, MGSM's form" \

@@ -70,7 +70,12 @@ static void spreading_takes_each_once_in_order(void **state)
                 last = at;
             }
         }
-    assert_int_equal(stats_spread(10, 2, 1), 5);
+    assert_in_range(stats_spread(10, 2, 1), 5, 9);
+    int seen[15] = {0};
+    for (int i = 0; i < 2200; i++)
+        seen[stats_spread(11000, 2200, i) % 15]++;
+    for (int i = 0; i < 15; i++)
+        assert_in_range(seen[i], 2200 / 15 - 50, 2200 / 15 + 50);
     assert_int_equal(stats_spread(1 << 20, 1 << 20, (1 << 20) - 1), (1 << 20) - 1);
 }
 
