@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Config:
-    vocab_size: int = 3072
+    vocab_size: int = 4096
     hidden_size: int = 192
     num_hidden_layers: int = 5
     num_attention_heads: int = 4

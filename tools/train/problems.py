@@ -202,8 +202,8 @@ def make_compare(t: Teller):
     while (b := t.number()) == a:
         pass
     question = t.fill(wording, a=a, b=b)
-    labels = (t.n, t.m) if how == "more" else (None, None)
-    return question, *steps.compare(a, b, labels, want_larger)
+    names = (t.n, t.m) if how == "more" else ()
+    return question, *steps.compare(a, b, names, t.lang.before_name, want_larger)
 
 
 def make_sort(t: Teller):
@@ -230,7 +230,7 @@ def make_count(t: Teller):
         hits = set(kinds[x])
         listed = [t.rng.choice(kinds[t.rng.choice((x, other))]) for _ in range(length)]
     question = t.tell(how, x=x, w=t.lang["join"].join(listed))
-    return question, *steps.count(listed, hits)
+    return question, *steps.count(listed, hits, t.lang.before_listed)
 
 
 def make_share(t: Teller):
@@ -251,7 +251,7 @@ def make_date(t: Teller):
     k = t.rng.randint(2, round(2 + (18 if unit == "day" else 9) * t.size))
     start = t.rng.randrange(round_after)
     question = t.tell(f"{unit}_{'after' if forward else 'before'}", d=names[start], k=k)
-    return question, *steps.walk(names, start, k, forward)
+    return question, *steps.walk(names, start, k, forward, t.lang.before_name)
 
 
 def make_clock(t: Teller):
@@ -302,7 +302,7 @@ def make_logic(t: Teller):
     sentences.append((most if want_most else least).format(o=t.o))
     t.noted += [t.o] if "{o" in than else []
     t.noted += [facts, [w == than for w in told], want_most]
-    return t.lang["space"].join(sentences), *steps.chain(facts, order, want_most)
+    return t.lang["space"].join(sentences), *steps.chain(facts, order, want_most, t.lang.before_name)
 
 
 MAKERS = {

@@ -103,8 +103,9 @@ def sign_between(a: int, b: int) -> str:
     return "<" if a < b else ">" if a > b else "="
 
 
-def compare(a: int, b: int, labels: tuple, want_larger: bool) -> tuple[str, str]:
-    """From the left, one digit at a time, until they differ; more digits are more."""
+def compare(a: int, b: int, names: tuple, before: str, want_larger: bool) -> tuple[str, str]:
+    """From the left, one digit at a time, until they differ; more digits are more. names: whose the
+    numbers are, or nothing; before: what a name has before it."""
     if len(str(a)) != len(str(b)):
         inner = [f"{a}{sign_between(a, b)}{b}"]
     else:
@@ -113,11 +114,13 @@ def compare(a: int, b: int, labels: tuple, want_larger: bool) -> tuple[str, str]
             inner.append(f"{x}{sign_between(int(x), int(y))}{y}")
             if x != y:
                 break
-    named = labels[0] is not None
-    shown = f"{labels[0]}:{a},{labels[1]}:{b}" if named else f"{a},{b}"
     first = (a > b) == want_larger
-    answer = str((labels[0] if first else labels[1]) if named else (a if first else b))
-    return f"{shown}→{','.join(inner)}→{answer}", answer
+    if not names:
+        answer = str(a if first else b)
+        return f"{a},{b}→{','.join(inner)}→{answer}", answer
+    answer = str(names[0] if first else names[1])
+    shown = f"{before}{names[0]}:{a},{before}{names[1]}:{b}"
+    return f"{shown}→{','.join(inner)}→{before}{answer}", answer
 
 
 def sort(numbers: list[int], down: bool, join: str) -> tuple[str, str]:
@@ -135,11 +138,11 @@ def sort(numbers: list[int], down: bool, join: str) -> tuple[str, str]:
     return "\n".join(lines), join.join(map(str, done))
 
 
-def count(listed: list[str], hits: set) -> tuple[str, str]:
+def count(listed: list[str], hits: set, before: str) -> tuple[str, str]:
     found, inner = 0, []
     for word in listed:
         found += word in hits
-        inner.append(f"{word}:{found}" if word in hits else word)
+        inner.append(before + (f"{word}:{found}" if word in hits else word))
     return f"{','.join(inner)}→{found}", str(found)
 
 
@@ -151,17 +154,17 @@ def divide(a: int, k: int, want_rest: bool) -> tuple[str, str]:
     return f"{a}÷{k}→{inner}\n{operation(a, '-', k * whole)[0]}", str(rest)
 
 
-def walk(names: list[str], start: int, k: int, forward: bool) -> tuple[str, str]:
+def walk(names: list[str], start: int, k: int, forward: bool, before: str) -> tuple[str, str]:
     """Days or months one by one, whole rounds left out."""
-    lines = [f"{names[start]}{'+' if forward else '-'}{k}"]
+    lines = [f"{before}{names[start]}{'+' if forward else '-'}{k}"]
     whole = k // len(names) * len(names)
     if whole:
         lines.append(operation(k, "-", whole)[0])
     place, inner = start, []
     for step in range(1, k - whole + 1):
         place = (place + (1 if forward else -1)) % len(names)
-        inner.append(f"{names[place]}:{step}")
-    lines.append("".join([*([",".join(inner) + "→"] if inner else []), names[place]]))
+        inner.append(f"{before}{names[place]}:{step}")
+    lines.append(f"{','.join(inner)}→{before}{names[place]}" if inner else before + names[place])
     return "\n".join(lines), str(names[place])
 
 
@@ -192,9 +195,10 @@ def clock(hour: int, minute: int, minutes: int = 0, hours: int = 0) -> tuple[str
     return "\n".join([*lines, answer]), answer
 
 
-def chain(facts: list[tuple[str, str]], order: list[str], want_most: bool) -> tuple[str, str]:
+def chain(facts: list[tuple[str, str]], order: list[str], want_most: bool,
+          before: str) -> tuple[str, str]:
     """The facts as told, joined to one row from most to least."""
     answer = order[0] if want_most else order[-1]
-    told = ",".join(f"{n}>{m}" for n, m in facts)
-    row = f"→{'>'.join(order)}" if len(order) > 2 else ""
-    return f"{told}{row}→{answer}", str(answer)
+    told = ",".join(f"{before}{n}>{before}{m}" for n, m in facts)
+    row = "→" + ">".join(before + n for n in order) if len(order) > 2 else ""
+    return f"{told}{row}→{before}{answer}", str(answer)

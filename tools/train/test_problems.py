@@ -75,7 +75,7 @@ def answer_of(p) -> str | None:
             return join.join(map(str, reversed(asked)))
         return p.answer
     if p.kind == "date":
-        start, sign, k = re.fullmatch(r"(.+?)([+-])(\d+)", first).groups()
+        start, sign, k = re.fullmatch(r" ?(.+?)([+-])(\d+)", first).groups()
         names = language(p.lang)["weekdays"]
         names = names if start in names else language(p.lang)["months"]
         return names[(names.index(start) + int(sign + k)) % len(names)]

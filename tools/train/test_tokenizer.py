@@ -38,7 +38,7 @@ def main() -> int:
         assert ours.decode(ids) == text, text
     letters = [letter for letter in alphabet() if len(ours.encode(letter)) > 1]
     assert len(letters) <= len(alphabet()) / 20, letters
-    digits = [token for token in ours.vocab if sum(c.isdigit() for c in token) > 1]
+    digits = [token for token in ours.vocab if sum(c.isdecimal() for c in token) > 1]
     assert not digits, digits
     assert ours.size == theirs.get_vocab_size() and ours.size % 64 == 0
 

@@ -19,7 +19,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.trainers import BpeTrainer
 
-from languages import CODES, language
+from languages import CODES, UNSPACED, all_words, language
 
 BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"
 USER, ASSISTANT = "<｜User｜>", "<｜Assistant｜>"
@@ -69,12 +69,21 @@ def isolate(pattern: regex.Pattern, piece: str) -> list[str]:
     return parts + [piece[at:]] if at < len(piece) else parts
 
 
-def pieces(text: str) -> list[str]:
-    """The pre-tokenizer's pieces, in the alphabet of LETTERS."""
+def split(text: str) -> list[str]:
+    """The pre-tokenizer's pieces."""
     parts = [text]
     for pattern in COMPILED:
         parts = [part for whole in parts for part in isolate(pattern, whole)]
-    return ["".join(LETTERS[b] for b in part.encode()) for part in parts]
+    return parts
+
+
+def in_letters(part: str) -> str:
+    return "".join(LETTERS[b] for b in part.encode())
+
+
+def pieces(text: str) -> list[str]:
+    """The pre-tokenizer's pieces, in the alphabet of LETTERS."""
+    return [in_letters(part) for part in split(text)]
 
 
 class Encoder:
@@ -92,7 +101,7 @@ def learn_merges(counts: Counter, wanted: int) -> list[tuple[str, str]]:
     """The most frequent pairs joined, again and again, by the tokenizers library; digits stay
     single. `counts` holds pieces in the alphabet of LETTERS."""
     # The trainer has no way to be handed counts: a piece is repeated.
-    words = (piece for piece, count in sorted(counts.items()) if not piece[0].isdigit()
+    words = (piece for piece, count in sorted(counts.items()) if not piece[0].isdecimal()
              for _ in range(count))
     bpe = HuggingFace(BPE())
     bpe.pre_tokenizer = WhitespaceSplit()
@@ -224,22 +233,47 @@ def alphabet() -> list[str]:
     return [letter for letter in letters if regex.fullmatch(r"[\p{L}\p{M}\p{S}]", letter)]
 
 
-def learn(wanted: int = 2732, problems: int = 6000) -> Tokenizer:
+def apart(text: str, words: regex.Pattern) -> list[str]:
+    """pieces(text), cut where a word that changes from problem to problem begins and ends: no merge
+    is learned across such an edge, so that a word is the same tokens wherever it stands. A space
+    before it stays with it."""
+    edges = {edge for match in words.finditer(text) for edge in match.span()}
+    found, at = [], 0
+    for part in split(text):
+        cuts = [0, *(edge - at for edge in sorted(edges) if at < edge < at + len(part)), len(part)]
+        if len(cuts) > 2 and part[: cuts[1]] == " ":
+            del cuts[1]
+        found += [in_letters(part[a:b]) for a, b in zip(cuts, cuts[1:])]
+        at += len(part)
+    return found
+
+
+def word_pattern(code: str) -> regex.Pattern:
+    words = "|".join(map(regex.escape, sorted(all_words(language(code)), key=len, reverse=True)))
+    spaced = code not in UNSPACED
+    return regex.compile(rf"(?<!\p{{L}})(?:{words})(?!\p{{L}})" if spaced else words)
+
+
+def learn(wanted: int = 3756, problems: int = 6000) -> Tokenizer:
     """From problems as they are told, their thinking and answers, and the other texts."""
     from problems import draw
 
     counts: Counter = Counter()
     for letter in alphabet():
-        counts.update(pieces(letter) * 400)
+        counts.update(pieces(letter) * 1500)
     for code in CODES:
         rng, words = random.Random(f"nano tokenizer {code}"), language(code)
+        pattern = word_pattern(code)
         for _ in range(problems):
             p = draw(rng, code)
             for text in (p.question, p.thinking, p.reply):
-                counts.update(pieces(text))
-        listed = [*words["words"], *words["names"], *sum(words["kinds"].values(), [])]
-        for text in (*words["systems"], *sum(words["greetings"], ()), *listed):
-            counts.update(pieces(text) * 20)
+                counts.update(apart(text, pattern))
+        for text in (*words["systems"], *sum(words["greetings"], ())):
+            counts.update(apart(text, pattern) * 20)
+        for word in [*words["names"], *words["weekdays"], *words["months"]]:
+            counts.update(pieces(words.before_name + word) * 300 + pieces(word) * 300)
+        for word in [*words["words"], *sum(words["kinds"].values(), [])]:
+            counts.update(pieces(words.before_listed + word) * 300 + pieces(word) * 300)
     return Tokenizer(learn_merges(counts, wanted))
 
 

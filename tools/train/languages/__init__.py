@@ -18,6 +18,8 @@ from importlib import import_module
 
 CODES = "en zh fr de es ru ja th sw bn te".split()
 
+UNSPACED = ("zh", "ja", "th")  # words of a sentence follow one another without a space
+
 # The least number of wordings in each list.
 LISTS = {
     "start": 6, "gain": 10, "lose": 10, "gain_each": 5, "lose_each": 5, "ask": 5,
@@ -47,6 +49,10 @@ class Language:
         module = import_module(f"languages.{code}")
         self.code, self.counted, self.money = code, module.counted, module.money
         self.words = dict(module.LANGUAGE)
+        # What stands before a word in running text: in the thinking it stands there too, so that a
+        # word is the same token in both.
+        self.before_name = "" if code in UNSPACED else " "
+        self.before_listed = " " if self.words["join"].endswith(" ") else ""
         for part, names in self.words["forms"].items():
             self.words[part] = [Word(forms, names) for forms in self.words[part]]
         if "units" in self.words["forms"]:
@@ -59,6 +65,17 @@ class Language:
 
     def __getitem__(self, part: str):
         return self.words[part]
+
+
+def all_words(lang: Language) -> set[str]:
+    """Names, things, days, ... in all their forms: what changes from problem to problem."""
+    found = {word for listed in lang["kinds"].values() for word in listed}
+    for part in ("names", "things", "words", "weekdays", "months"):
+        for word in lang[part]:
+            found |= {str(word), *getattr(word, "__dict__", {}).values()}
+    for _, big, small in lang["units"]:
+        found |= {str(word) for unit in (big, small) for word in (unit, *unit.__dict__.values())}
+    return {word for word in found if isinstance(word, str) and word}
 
 
 def as_tuple(forms) -> tuple:
