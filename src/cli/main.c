@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"logits", cli_logits, "logits of given tokens, and their digest"},
     {"convert", cli_convert, "write a model as GGUF"},
     {"eval", cli_eval, "measure accuracy, perplexity and KL divergence"},
+    {"bench", cli_bench, "measure speed beside the limits of the machine"},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof *commands };

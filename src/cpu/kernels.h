@@ -49,6 +49,11 @@ struct cpu_kernels {
      * int8 [heads, dim] and scale [heads, dim / 32] (2^(byte - 128)); keys in stored form. */
     void (*index_scores)(float *score, const int8_t *q, const float *q_scale, const float *w,
                          int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);
+
+    /* The instructions of matmul_int and of matmul_f32 on registers alone, for the limits of a
+     * benchmark: returns the multiplies and adds done, in time proportional to loops. */
+    double (*int_peak)(long loops);
+    double (*float_peak)(long loops);
 };
 
 extern const struct cpu_kernels kernels_ref;

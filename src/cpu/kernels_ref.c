@@ -12,4 +12,6 @@ const struct cpu_kernels kernels_ref = {
     .swiglu = swiglu_ref,
     .mix = mix_ref,
     .index_scores = index_scores_ref,
+    .int_peak = int_peak_ref,
+    .float_peak = float_peak_ref,
 };
