@@ -70,7 +70,9 @@ static void read_list(struct list *l, const char *option, char *arg, const struc
 static void check_arguments(const struct options *o, const struct argp_state *state)
 {
     if (o->compare && o->n_what != 2) argp_error(state, "--compare wants two files");
-    if (!o->compare && o->n_what != 1) argp_error(state, "a model or the name of a kernel, please");
+    if (!o->compare && o->n_what < 1) argp_error(state, "a model or the name of a kernel, please");
+    if (!o->compare && o->n_what == 2 && strcmp(o->what[0], "matmul"))
+        argp_error(state, "one model, please");
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -120,7 +122,7 @@ static const struct argp_child children[] = {{&open_argp, 0, NULL, 0}, {0}};
 static const struct argp parser = {
     .options = option_table,
     .parser = parse_option,
-    .args_doc = "MODEL\nmachine\nmatmul\nattention\nindexer\nmoe\n--compare A.json B.json",
+    .args_doc = "MODEL\nmachine\nmatmul [FORMAT]\nattention\nindexer\nmoe\n--compare A.json B.json",
     .doc =
         "Measures speed beside what the machine allows: reads of memory and bare arithmetic "
         "alternate with the work, rounds in which other processes took the processor are dropped, "
@@ -202,6 +204,7 @@ static int run_kernel(struct bench *b, int (*kernel)(const struct bench_kernels 
                               .kernels = b->kernels,
                               .pool = pool_new(b->o->open.n_threads),
                               .rounds = b->o->rounds,
+                              .format = b->o->n_what == 2 ? b->o->what[1] : NULL,
                               .found = found,
                               .ctx = b};
     int rc = kernel(&k, err);

@@ -5,5 +5,8 @@
 
 void matmul_int_avx512(float *y, size_t ldy, const struct packed *w, int row0, int row1,
                        const struct acts *x, int x_first, const int32_t *idx, int n_t);
+/* The same for many tokens: part of matmul_int_avx512. */
+void matmul_panel_avx512(float *y, size_t ldy, const struct packed *w, int row0, int row1,
+                         const struct acts *x, int x_first, const int32_t *idx, int n_t);
 double int_peak_avx512(long loops);
 double float_peak_avx512(long loops);

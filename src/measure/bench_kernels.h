@@ -11,12 +11,13 @@ struct bench_kernels {
     const struct cpu_kernels *kernels;
     struct pool *pool;
     int rounds;
+    const char *format; /* of bench_matmul: this one alone; NULL: all */
     void (*found)(void *ctx, const struct bench_row *row); /* called for each row */
     void *ctx;
 };
 
 /* Matrices [2048, 4096] of each weight format times n tokens. GB/s of stored weights for one token, else
- * GOP/s, or GFLOP/s of BF16 and F32. */
+ * GOP/s, or GFLOP/s of BF16 and F32. ERR_ARGUMENT for an unknown format. */
 MUST_USE int bench_matmul(const struct bench_kernels *b, struct err *err);
 
 /* Attention of n query rows, 64 heads x 512, over `context` keys in f32; GFLOP/s. */

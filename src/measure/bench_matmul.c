@@ -1,4 +1,6 @@
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "measure/bench_kernels.h"
@@ -9,8 +11,8 @@ enum { TOTAL = 1 << 29 }; /* bytes of distinct matrices */
 static const struct {
     enum weight_format format;
     const char *name;
-} formats[] = {{WF_MXFP4, "matmul mxfp4"}, {WF_Q4_0, "matmul q4_0"}, {WF_Q8_0, "matmul q8_0"},
-               {WF_FP8, "matmul fp8"},     {WF_BF16, "matmul bf16"}, {WF_F32, "matmul f32"}};
+} formats[] = {{WF_MXFP4, "mxfp4"}, {WF_Q4_0, "q4_0"}, {WF_Q8_0, "q8_0"},
+               {WF_FP8, "fp8"},     {WF_BF16, "bf16"}, {WF_F32, "f32"}};
 
 static const int tokens[] = {1, 2, 4, 8, 16, 32, MAX_TOKENS};
 
@@ -59,8 +61,10 @@ static double limit(void *ctx, const struct rates *r)
     return memory > work ? memory : work;
 }
 
-static int measure_format(struct matmul *j, const char *name, struct err *err)
+static int measure_format(struct matmul *j, const char *format, struct err *err)
 {
+    char name[BENCH_NAME];
+    snprintf(name, sizeof name, "matmul %s", format);
     bool is_int = weight_is_quantised(j->w[0]->format);
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++) {
         j->n_t = tokens[i];
@@ -100,13 +104,16 @@ int bench_matmul(const struct bench_kernels *b, struct err *err)
 {
     struct acts x = bench_acts(b->kernels, MAX_TOKENS, COLS);
     struct matmul j = {.b = b, .x = &x};
-    int rc = 0;
+    int rc = 0, n_measured = 0;
     j.y = xmalloc((size_t)ROWS * MAX_TOKENS * sizeof *j.y);
     for (size_t f = 0; f < sizeof formats / sizeof *formats && rc == 0; f++) {
+        if (b->format && strcmp(b->format, formats[f].name) != 0) continue;
+        n_measured++;
         rc = make_weights(&j, formats[f].format, err);
         if (rc == 0) rc = measure_format(&j, formats[f].name, err);
         free_weights(&j);
     }
+    if (!n_measured) rc = err_set(err, ERR_ARGUMENT, "matmul: no format \"%s\"", b->format);
     bench_acts_fini(&x);
     free(j.y);
     return rc;

@@ -170,6 +170,22 @@ static void every_format_and_count_of_tokens(void **state)
         }
 }
 
+static void many_tokens(void **state)
+{
+    (void)state;
+    struct random r = {9};
+    for (int f = 0; f < WF_I32; f++)
+        for (int i = 0; i < 24; i++) {
+            struct product p;
+            int n_t = i < 12 ? 14 + i : random_int(&r, 26, 300);
+            product_init(&p, (enum weight_format)f, random_int(&r, 1, 120),
+                         32 * random_int(&r, 1, 40), n_t, &r);
+            if (weight_is_quantised((enum weight_format)f)) check(&p, 1, 0);
+            check(&p, 0, 0);
+            product_fini(&p);
+        }
+}
+
 static void every_length_of_a_row(void **state)
 {
     (void)state;
@@ -307,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_and_count_of_tokens),
+        cmocka_unit_test(many_tokens),
         cmocka_unit_test(every_length_of_a_row),
         cmocka_unit_test(float_rows_of_any_length),
         cmocka_unit_test(slices_and_gathered_rows),

@@ -1,0 +1,267 @@
+/* Integer linears of many tokens with AVX-512 and VNNI: codes of up to 48 rows are unpacked to unsigned
+ * bytes once for all tokens, a slice of k at a time, then multiplied in tiles of 4 tokens x 3 vectors of
+ * 16 rows, so that a load feeds several products. Chains and bits: numerics, section 3; the sums of a
+ * group are int32 and exact, so the order inside is free.
+ *
+ * FP8: the 16-bit integers are stored as two planes of bytes, hi and lo of w + 28672. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "cpu/avx512.h"
+#include "cpu/kernels_avx512.h"
+
+enum { TOKENS = 4, VECTORS = 3, VECTORS_FP8 = 2 };
+enum { SLICE = 16, BLOCK = 128 }; /* groups of a slice; tokens of a block */
+enum { BYTES = 8 * 64 };          /* of a group of 32 k in a plane of 16 rows */
+enum { OFFSET_FP4 = 12, OFFSET_INT4 = 8, OFFSET_INT8 = 128, OFFSET_FP8 = 28672 };
+
+/* Codes of up to 3 x 16 rows; of FP8 hi planes take the second half. */
+struct panel {
+    int groups, planes;
+    uint8_t code[2 * VECTORS][SLICE][BYTES] __attribute__((aligned(64)));
+    float ws[VECTORS][SLICE][ROWS] __attribute__((aligned(64)));
+};
+
+/* What a group's sums start at, to make up for codes that are `offset` too large. */
+struct starts {
+    int32_t at[BLOCK][SLICE];
+};
+
+struct tokens {
+    const int8_t *q[TOKENS];
+    const float *scale[TOKENS];
+    const int32_t *start[TOKENS];
+    float *y[TOKENS];
+};
+
+/* --- unpacking --- */
+
+INLINE void unpack_4bit(uint8_t *out, const uint8_t *a, const uint8_t *b, int is_fp4)
+{
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        __m512i first, second;
+        codes_4bit(&first, &second, load2(a + 32 * i, b + 32 * i), is_fp4);
+        _mm512_store_si512(out + 64 * i, first);
+        _mm512_store_si512(out + 64 * (i + 4), second);
+    }
+}
+
+INLINE void unpack_8bit(uint8_t *out, const uint8_t *a, const uint8_t *b)
+{
+    UNROLL
+    for (int i = 0; i < 8; i++)
+        _mm512_store_si512(out + 64 * i, codes_8bit(load2(a + 32 * i, b + 32 * i)));
+}
+
+INLINE void unpack_fp8(uint8_t *lo, uint8_t *hi, const uint8_t *a, const uint8_t *b)
+{
+    const __m512i offset = _mm512_set1_epi16(OFFSET_FP8), low = _mm512_set1_epi16(255);
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+        __m512i w01, w23; /* of each four rows */
+        fp8_integers(&w01, &w23, load2(a + 32 * i, b + 32 * i));
+        w01 = _mm512_add_epi16(w01, offset);
+        w23 = _mm512_add_epi16(w23, offset);
+        _mm512_store_si512(lo + 64 * i, _mm512_packus_epi16(_mm512_and_si512(w01, low),
+                                                            _mm512_and_si512(w23, low)));
+        _mm512_store_si512(
+            hi + 64 * i, _mm512_packus_epi16(_mm512_srli_epi16(w01, 8), _mm512_srli_epi16(w23, 8)));
+    }
+}
+
+/* Groups [g0, g0 + p->groups) of 16 rows to vector v of the panel; g0 is a multiple of 4. */
+static void unpack_rows(struct panel *p, int v, const struct packed *w, int row, int g0)
+{
+    enum weight_format f = w->base.format;
+    int is_fp4 = f == WF_FP4 || f == WF_MXFP4;
+    size_t scales = packed_scale_bytes(f), codes = packed_block_bytes(f) - scales;
+    const uint8_t *a = w->data + (size_t)(row / PACK_ROWS) * w->group_bytes +
+                       (size_t)(g0 / 4) * packed_block_bytes(f);
+    /* A last group of 8 rows alone is taken twice; the copy's results are dropped. */
+    const uint8_t *b = row + PACK_ROWS < w->base.rows ? a + w->group_bytes : a;
+    for (int g = 0; g < p->groups; g++) {
+        size_t block = (size_t)(g / 4) * (scales + codes), at = block + scales;
+        size_t code = at + (size_t)(g % 4) * (codes / 4);
+        if (f == WF_FP8) {
+            unpack_fp8(p->code[v][g], p->code[VECTORS + v][g], a + code, b + code);
+            _mm512_store_ps(p->ws[v][g], fp8_scales(w, row, g0 + g));
+        } else if (f == WF_Q8_0) {
+            unpack_8bit(p->code[v][g], a + code, b + code);
+            size_t s = block + 16 * (size_t)(g % 4);
+            _mm512_store_ps(p->ws[v][g], f16_scales(a + s, b + s));
+        } else {
+            unpack_4bit(p->code[v][g], a + code, b + code, is_fp4);
+            size_t s = block + (is_fp4 ? 8 : 16) * (size_t)(g % 4);
+            _mm512_store_ps(p->ws[v][g],
+                            is_fp4 ? e8m0_scales(a + s, b + s) : f16_scales(a + s, b + s));
+        }
+    }
+}
+
+/* --- products --- */
+
+/* n tokens x `vectors` x 16 rows, all three constant after inlining. */
+INLINE void multiply(const struct panel *p, const struct tokens *x, const __mmask16 *rows,
+                     int first, int n, int vectors, int planes)
+{
+    __m512 acc[TOKENS][VECTORS];
+    UNROLL
+    for (int t = 0; t < n; t++)
+        UNROLL
+    for (int v = 0; v < vectors; v++)
+        acc[t][v] =
+            first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(rows[v], x->y[t] + ROWS * v);
+    for (int g = 0; g < p->groups; g++) {
+        __m512i lo[TOKENS][VECTORS], hi[TOKENS][VECTORS];
+        UNROLL
+        for (int t = 0; t < n; t++)
+            UNROLL
+        for (int v = 0; v < vectors; v++) {
+            lo[t][v] = _mm512_set1_epi32(x->start[t][g]);
+            hi[t][v] = _mm512_setzero_si512();
+        }
+        UNROLL
+        for (int i = 0; i < 8; i++) {
+            UNROLL
+            for (int t = 0; t < n; t++) {
+                __m512i q = spread32(x->q[t] + GROUP * g + 4 * i);
+                UNROLL
+                for (int v = 0; v < vectors; v++) {
+                    lo[t][v] =
+                        _mm512_dpbusd_epi32(lo[t][v], _mm512_load_si512(p->code[v][g] + 64 * i), q);
+                    if (planes == 2)
+                        hi[t][v] = _mm512_dpbusd_epi32(
+                            hi[t][v], _mm512_load_si512(p->code[VECTORS + v][g] + 64 * i), q);
+                }
+            }
+        }
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            __m512 ws = _mm512_load_ps(p->ws[v][g]);
+            UNROLL
+            for (int t = 0; t < n; t++) {
+                __m512i sum = lo[t][v];
+                if (planes == 2) sum = _mm512_add_epi32(sum, _mm512_slli_epi32(hi[t][v], 8));
+                acc[t][v] = chain(acc[t][v], sum, ws, x->scale[t] + g);
+            }
+        }
+    }
+    UNROLL
+    for (int t = 0; t < n; t++)
+        UNROLL
+    for (int v = 0; v < vectors; v++)
+        _mm512_mask_storeu_ps(x->y[t] + ROWS * v, rows[v], acc[t][v]);
+}
+
+typedef void tile_fn(const struct panel *p, const struct tokens *x, const __mmask16 *rows,
+                     int first);
+
+#define TILE_OF(n, vectors, planes)                                                                \
+    static void tile_##n##_##vectors##_##planes(const struct panel *p, const struct tokens *x,     \
+                                                const __mmask16 *rows, int first)                  \
+    {                                                                                              \
+        multiply(p, x, rows, first, n, vectors, planes);                                           \
+    }
+#define TILES_OF(vectors, planes)                                                                  \
+    TILE_OF(1, vectors, planes)                                                                    \
+    TILE_OF(2, vectors, planes)                                                                    \
+    TILE_OF(3, vectors, planes)                                                                    \
+    TILE_OF(4, vectors, planes)
+TILES_OF(1, 1)
+TILES_OF(2, 1)
+TILES_OF(3, 1)
+TILES_OF(1, 2)
+TILES_OF(2, 2)
+
+static tile_fn *const tiles[2][VECTORS][TOKENS] = {
+    {{tile_1_1_1, tile_2_1_1, tile_3_1_1, tile_4_1_1},
+     {tile_1_2_1, tile_2_2_1, tile_3_2_1, tile_4_2_1},
+     {tile_1_3_1, tile_2_3_1, tile_3_3_1, tile_4_3_1}},
+    {{tile_1_1_2, tile_2_1_2, tile_3_1_2, tile_4_1_2},
+     {tile_1_2_2, tile_2_2_2, tile_3_2_2, tile_4_2_2}}};
+
+/* --- loops --- */
+
+struct job {
+    float *y;
+    size_t ldy;
+    const struct packed *w;
+    const struct acts *x;
+    int x_first;
+    const int32_t *idx;
+};
+
+static int offset_of(enum weight_format f)
+{
+    return f == WF_FP8    ? OFFSET_FP8
+           : f == WF_Q8_0 ? OFFSET_INT8
+           : f == WF_Q4_0 ? OFFSET_INT4
+                          : OFFSET_FP4;
+}
+
+/* Index of token t's first group in the activations. */
+static size_t first_group(const struct job *j, int t)
+{
+    return (size_t)(j->idx ? j->idx[t] : t) * (size_t)(j->x->k / GROUP) +
+           (size_t)(j->x_first / GROUP);
+}
+
+static void make_starts(struct starts *s, const struct job *j, int t0, int n, int g0, int groups)
+{
+    int offset = offset_of(j->w->base.format);
+    for (int t = 0; t < n; t++) {
+        const int16_t *pairs = j->x->pairs + 2 * (first_group(j, t0 + t) + (size_t)g0);
+        for (int g = 0; g < groups; g++)
+            s->at[t][g] = -offset * (pairs[2 * g] + pairs[2 * g + 1]);
+    }
+}
+
+/* Tokens [t0, t0 + n) times the panel, whose first row is `row`. */
+static void run_tokens(const struct job *j, const struct panel *p, const struct starts *s, int t0,
+                       int n, int g0, int row, int row1)
+{
+    int vectors = (row1 - row + ROWS - 1) / ROWS;
+    int most = p->planes == 2 ? VECTORS_FP8 : VECTORS;
+    __mmask16 rows[VECTORS];
+    vectors = vectors < most ? vectors : most;
+    for (int v = 0; v < vectors; v++) {
+        int left = row1 - row - ROWS * v;
+        rows[v] = (__mmask16)(left < ROWS ? (1u << left) - 1 : 0xffff);
+    }
+    for (int t = 0; t < n; t += TOKENS) {
+        struct tokens x;
+        int count = n - t < TOKENS ? n - t : TOKENS;
+        for (int i = 0; i < count; i++) {
+            size_t at = first_group(j, t0 + t + i) + (size_t)g0;
+            x.q[i] = j->x->q + at * GROUP;
+            x.scale[i] = j->x->scale + at;
+            x.start[i] = s->at[t + i];
+            x.y[i] = j->y + (size_t)(t0 + t + i) * j->ldy + row;
+        }
+        tiles[p->planes - 1][vectors - 1][count - 1](p, &x, rows, g0 == 0);
+    }
+}
+
+void matmul_panel_avx512(float *y, size_t ldy, const struct packed *w, int row0, int row1,
+                         const struct acts *x, int x_first, const int32_t *idx, int n_t)
+{
+    struct job j = {y, ldy, w, x, x_first, idx};
+    struct panel p; /* large: no part of it is set before there is use for it */
+    struct starts s;
+    p.planes = w->base.format == WF_FP8 ? 2 : 1;
+    int step = ROWS * (p.planes == 2 ? VECTORS_FP8 : VECTORS), all = w->base.cols / GROUP;
+    int slice = p.planes == 2 ? SLICE / 2 : SLICE;
+    for (int t0 = 0; t0 < n_t; t0 += BLOCK) {
+        int n = n_t - t0 < BLOCK ? n_t - t0 : BLOCK;
+        for (int g0 = 0; g0 < all; g0 += slice) {
+            p.groups = all - g0 < slice ? all - g0 : slice;
+            make_starts(&s, &j, t0, n, g0, p.groups);
+            for (int row = row0; row < row1; row += step) {
+                for (int v = 0; ROWS * v < step && row + ROWS * v < row1; v++)
+                    unpack_rows(&p, v, w, row + ROWS * v, g0);
+                run_tokens(&j, &p, &s, t0, n, g0, row, row1);
+            }
+        }
+    }
+}
