@@ -191,19 +191,6 @@ static const struct expert *active_expert(const struct experts_args *a, const st
     return g->expert[i] < 0 ? a->shared : &a->experts[g->expert[i]];
 }
 
-/* Rows [first, ...) of acts as acts of their own. */
-static struct acts acts_from(const struct acts *a, int first)
-{
-    size_t at = (size_t)first * (size_t)a->k;
-    struct acts v = {.rows = a->rows - first, .k = a->k, .f32 = a->f32 + at};
-    if (a->q) {
-        v.q = a->q + at;
-        v.scale = a->scale + at / 32;
-        v.pairs = a->pairs + at / 16;
-    }
-    return v;
-}
-
 static void run_in(struct step *s, const struct expert_job *job, struct linear *list)
 {
     const struct groups *g = job->g;

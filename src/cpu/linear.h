@@ -19,3 +19,6 @@ void linears_run(struct step *s, const struct linear *list, int n);
 
 /* Fills q, scale and pairs of the rows [row, row + n) of a from its f32 values, where it has them. */
 void acts_quantise(const struct cpu *c, const struct acts *a, int row, int n);
+
+/* Rows [first, ...) as acts of their own. */
+struct acts acts_from(const struct acts *a, int first);
