@@ -5,3 +5,6 @@
 
 void matmul_int_avx512(float *y, size_t ldy, const struct packed *w, int row0, int row1,
                        const struct acts *x, int x_first, const int32_t *idx, int n_t);
+void attend_avx512(float *o, const float *q, int head0, int head1, int head_dim, const float *keys,
+                   int n, const int32_t *block_end, int n_blocks, const float *sink, float scale,
+                   float *scores);

@@ -7,5 +7,5 @@
 #if defined(__clang__) /* takes GCC's pragma without a word and does nothing */
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 16")
 #endif
