@@ -8,3 +8,5 @@ void matmul_int_avx512(float *y, size_t ldy, const struct packed *w, int row0, i
 void attend_avx512(float *o, const float *q, int head0, int head1, int head_dim, const float *keys,
                    int n, const int32_t *block_end, int n_blocks, const float *sink, float scale,
                    float *scores);
+void index_scores_avx512(float *score, const int8_t *q, const float *q_scale, const float *w,
+                         int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);

@@ -312,7 +312,7 @@ static void index_scores_follow_the_contract(void **state)
     int n_tables = tables(k);
     struct random r = {8};
     for (int round = 0; round < 150; round++) {
-        int heads = random_int(&r, 1, 70), dim = 32 * random_int(&r, 1, 5),
+        int heads = random_int(&r, 1, 70), dim = 32 * random_int(&r, 1, 9),
             n = random_int(&r, 1, 70);
         size_t key_bytes = kv_key_bytes(MODE_DEFAULT, dim) + (size_t)random_int(&r, 0, 3);
         size_t q_size = (size_t)heads * (size_t)dim;
