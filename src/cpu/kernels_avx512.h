@@ -10,3 +10,5 @@ void attend_avx512(float *o, const float *q, int head0, int head1, int head_dim,
                    float *scores);
 void index_scores_avx512(float *score, const int8_t *q, const float *q_scale, const float *w,
                          int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);
+void matmul_f32_avx512(float *y, size_t ldy, const struct packed *w, int row0, int row1,
+                       const struct acts *x, int x_first, const int32_t *idx, int n_t);
