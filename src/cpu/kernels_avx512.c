@@ -8,9 +8,9 @@ const struct cpu_kernels kernels_avx512 = {
     .matmul_int = matmul_int_avx512,
     .matmul_f32 = matmul_f32_avx512,
     .sum_squares = sum_squares_avx2,
-    .row_decode = row_decode_avx2,
+    .row_decode = row_decode_avx512,
     .attend = attend_avx512,
-    .swiglu = swiglu_avx2,
-    .mix = mix_avx2,
+    .swiglu = swiglu_avx512,
+    .mix = mix_avx512,
     .index_scores = index_scores_avx512,
 };
