@@ -7,17 +7,10 @@
 
 #include "cpu/kernels_avx2.h"
 #include "cpu/kernels_avx512.h"
+#include "cpu/matmul_tile.h"
 #include "cpu/unroll.h"
 
-enum { GROUP = 32, TOKENS = 8, ROWS = 2 * PACK_ROWS, AHEAD = 4096 };
-
-/* Up to TOKENS rows of activations, from the first group of the slice on. */
-struct tile {
-    int n;
-    const int8_t *q[TOKENS];
-    const float *scale[TOKENS];
-    const int16_t *pairs[TOKENS];
-};
+enum { TOKENS = MAX_TOKENS, ROWS = 2 * PACK_ROWS, AHEAD = 4096 };
 
 /* 32 bytes of each of two groups of rows. */
 INLINE __m512i load2(const uint8_t *a, const uint8_t *b)
@@ -163,7 +156,7 @@ INLINE void rows_8bit(__m512 *acc, const uint8_t *a, const uint8_t *b, int group
     }
 }
 
-/* e4m3 codes to sign * floor(64 |value| + 1/2), 16 bits each, as in matmul_avx2.c: lo has rows 0 and 1 of
+/* e4m3 codes to sign * floor(64 |value| + 1/2), 16 bits each, as in matmul_ymm.h: lo has rows 0 and 1 of
  * each four, hi rows 2 and 3. With n the low four bits of the code (exponent's last bit, mantissa) and h the
  * other three of the exponent, 64 |value| = a 4^h / 16, a = (8 + m) << e0, but for exponent 0, where a
  * rounds alike. mulhrs takes a with the opposite sign, and -2 4^h, as +2 4^7 would not fit; it rounds half
@@ -292,19 +285,6 @@ ROWS_OF(3)
 ROWS_OF(4)
 ROWS_OF(6)
 ROWS_OF(8)
-
-static void tile_init(struct tile *tile, const struct acts *x, int x_first, const int32_t *idx,
-                      int t0, int n)
-{
-    size_t groups = (size_t)x->k / GROUP;
-    tile->n = n;
-    for (int t = 0; t < n; t++) {
-        size_t at = (size_t)(idx ? idx[t0 + t] : t0 + t) * groups + (size_t)(x_first / GROUP);
-        tile->q[t] = x->q + at * GROUP;
-        tile->scale[t] = x->scale + at;
-        tile->pairs[t] = x->pairs + 2 * at;
-    }
-}
 
 /* Tokens of the next tile: 8, or what is left as 6, 4, 3, 2, 1. */
 static int tile_size(int left)

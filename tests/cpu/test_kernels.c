@@ -15,9 +15,9 @@
 /* The tables that this build and this processor have, the reference first. */
 static int tables(const struct cpu_kernels *k[4])
 {
-    static const char *const names[] = {"ref", "avx2", "avx512"};
+    static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512"};
     int n = 0;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (kernels_find(names[i])) k[n++] = kernels_find(names[i]);
     return n;
 }

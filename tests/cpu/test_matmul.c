@@ -10,8 +10,8 @@
 #include "../support/stored.h"
 #include "cpu/kernels.h"
 
-static const char *const names[] = {"ref", "avx2", "avx512"};
-enum { N_TABLES = 3 };
+static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512"};
+enum { N_TABLES = 4 };
 
 #if defined(TENON_SANITIZED)
 enum { LONG_STEP = 1696 };
