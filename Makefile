@@ -35,9 +35,9 @@ endif
 
 ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ifeq ($(ARCH),x86_64)
-ISA_avx2   := -mavx2 -mfma -mf16c
+ISA_avx2    := -mavx2 -mfma -mf16c
 ISA_avxvnni := $(ISA_avx2) -mavxvnni
-ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+ISA_avx512  := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 SKIP       := %_neon.c
 else
 SKIP       := %_avx2.c %_avxvnni.c %_avx512.c

@@ -14,7 +14,7 @@ enum {
     ROWS = 4,
     TILE_ROWS = PACK_ROWS,
     TOKENS = 3,
-    TOKEN_TILES = 6,
+    TOKEN_TILES = 11,
     STORED_TOKENS = 6,
     TILE_K = 512,
     AHEAD = 2048
@@ -374,11 +374,11 @@ void matmul_f32_avx512(float *y, size_t ldy, const struct packed *w, int row0, i
         stored_rows(&j, row0, row1);
         return;
     }
-    for (int row = row0; row < row1; row += TILE_ROWS) {
-        int n_rows = row1 - row < TILE_ROWS ? row1 - row : TILE_ROWS;
-        for (int t0 = 0; t0 < n_t; t0 += TOKENS * TOKEN_TILES) {
-            int tiles = (n_t - t0 + TOKENS - 1) / TOKENS;
-            tiled_rows(&j, row, n_rows, t0, tiles < TOKEN_TILES ? tiles : TOKEN_TILES);
-        }
+    /* rows inside tokens: a chunk of rows takes less of the second cache than many tokens do */
+    for (int t0 = 0; t0 < n_t; t0 += TOKENS * TOKEN_TILES) {
+        int tiles = (n_t - t0 + TOKENS - 1) / TOKENS;
+        tiles = tiles < TOKEN_TILES ? tiles : TOKEN_TILES;
+        for (int row = row0; row < row1; row += TILE_ROWS)
+            tiled_rows(&j, row, row1 - row < TILE_ROWS ? row1 - row : TILE_ROWS, t0, tiles);
     }
 }
