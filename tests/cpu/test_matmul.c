@@ -196,6 +196,21 @@ static void float_rows_of_any_length(void **state)
         }
 }
 
+/* More of both than any kernel takes at once. */
+static void long_rows_of_many_tokens(void **state)
+{
+    (void)state;
+    struct random r = {8};
+    for (int f = 0; f < WF_I32; f++) {
+        struct product p;
+        int is_quantised = weight_is_quantised((enum weight_format)f);
+        product_init(&p, (enum weight_format)f, 11, is_quantised ? 1184 : 1189, 71, &r);
+        if (is_quantised) check(&p, 1, 0);
+        check(&p, 0, 0);
+        product_fini(&p);
+    }
+}
+
 static void slices_and_gathered_rows(void **state)
 {
     (void)state;
@@ -309,6 +324,7 @@ int main(void)
         cmocka_unit_test(every_format_and_count_of_tokens),
         cmocka_unit_test(every_length_of_a_row),
         cmocka_unit_test(float_rows_of_any_length),
+        cmocka_unit_test(long_rows_of_many_tokens),
         cmocka_unit_test(slices_and_gathered_rows),
         cmocka_unit_test(every_fp8_code),
         cmocka_unit_test(every_fp4_code_and_scale),
