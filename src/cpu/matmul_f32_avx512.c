@@ -77,8 +77,8 @@ INLINE void dot_tail(__m512 p[][TOKENS], const struct span *in, int k, int rows,
     }
 }
 
-/* p[r][t] += row r times token t; prefetching, since the rows lie one after the other and what comes ahead
- * of a row's end is `rows` rows further. */
+/* p[r][t] += row r times token t. A stream is whole rows one after the other, so what comes ahead of a row's
+ * end is `rows` rows further. */
 INLINE void dot(__m512 p[][TOKENS], const struct span *in, int rows, int n_t, enum weight_format f,
                 int is_stream)
 {
@@ -331,7 +331,7 @@ static void unpack_rows(float *tile, struct span *in, const struct job *j, int r
         for (int r = 0; r < TILE_ROWS; r++)
             in->w[r] += (size_t)k0 * (f == WF_F32 ? 4 : 2);
         if (f == WF_F32) return;
-        for (int r = 0; r < n_rows; r++)
+        for (int r = 0; r < TILE_ROWS; r++)
             for (int k = 0; k < in->n; k += SUMS) {
                 __mmask16 mask = in->n - k < SUMS ? first_lanes(in->n - k) : 0xffff;
                 const uint8_t *from = in->w[r] + 2 * (size_t)k;
@@ -374,7 +374,7 @@ void matmul_f32_avx512(float *y, size_t ldy, const struct packed *w, int row0, i
         stored_rows(&j, row0, row1);
         return;
     }
-    /* rows inside tokens: a chunk of rows takes less of the second cache than many tokens do */
+    /* Rows inside tokens, so that these stay in the second cache. */
     for (int t0 = 0; t0 < n_t; t0 += TOKENS * TOKEN_TILES) {
         int tiles = (n_t - t0 + TOKENS - 1) / TOKENS;
         tiles = tiles < TOKEN_TILES ? tiles : TOKEN_TILES;
