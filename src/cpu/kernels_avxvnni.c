@@ -12,5 +12,5 @@ const struct cpu_kernels kernels_avxvnni = {
     .attend = attend_avx2,
     .swiglu = swiglu_avx2,
     .mix = mix_avx2,
-    .index_scores = index_scores_avx2,
+    .index_scores = index_scores_avxvnni,
 };

@@ -5,3 +5,5 @@
 
 void matmul_int_avxvnni(float *y, size_t ldy, const struct packed *w, int row0, int row1,
                         const struct acts *x, int x_first, const int32_t *idx, int n_t);
+void index_scores_avxvnni(float *score, const int8_t *q, const float *q_scale, const float *w,
+                          int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);
