@@ -4,7 +4,7 @@
 
 const struct cpu_kernels kernels_avx512 = {
     .name = "avx512",
-    .quantise = quantise_avx2,
+    .quantise = quantise_avx512,
     .matmul_int = matmul_int_avx512,
     .matmul_f32 = matmul_f32_avx512,
     .sum_squares = sum_squares_avx2,

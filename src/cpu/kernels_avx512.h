@@ -3,6 +3,7 @@
 #pragma once
 #include "cpu/kernels.h"
 
+void quantise_avx512(int8_t *q, float *scale, int16_t *pairs, const float *x, int n);
 void matmul_int_avx512(float *y, size_t ldy, const struct packed *w, int row0, int row1,
                        const struct acts *x, int x_first, const int32_t *idx, int n_t);
 void attend_avx512(float *o, const float *q, int head0, int head1, int head_dim, const float *keys,

@@ -137,6 +137,27 @@ static void quantise_of_extremes(void **state)
         }
 }
 
+/* Kernels that take several groups at once treat each as if it were alone. */
+static void quantise_of_extremes_beside_other_groups(void **state)
+{
+    (void)state;
+    static const float extremes[] = {
+        0.0f, 0x1.fffffep-101f, 0x1p-100f, 0x1.fffffep127f, INFINITY, -NAN, 1.0f};
+    struct random r = {9};
+    for (int round = 0; round < 2000; round++) {
+        float x[32 * 13];
+        int n = random_int(&r, 1, 13);
+        random_floats(&r, x, 32 * n);
+        for (int g = 0; g < n; g++) {
+            float e = extremes[random_int(&r, 0, 6)];
+            for (int k = 0; k < 32 && e < 1.0f; k++)
+                x[32 * g + k] = e > 0 ? e * random_float(&r) : 0.0f;
+            x[32 * g + random_int(&r, 0, 31)] = e;
+        }
+        check_quantise(x, 32 * n);
+    }
+}
+
 static void sums_of_squares_follow_the_contract(void **state)
 {
     (void)state;
@@ -357,6 +378,7 @@ int main(void)
         cmocka_unit_test(quantise_gives_the_same_bits),
         cmocka_unit_test(quantise_follows_the_contract),
         cmocka_unit_test(quantise_of_extremes),
+        cmocka_unit_test(quantise_of_extremes_beside_other_groups),
         cmocka_unit_test(sums_of_squares_follow_the_contract),
         cmocka_unit_test(swiglu_follows_the_contract),
         cmocka_unit_test(swiglu_lets_nan_through),
