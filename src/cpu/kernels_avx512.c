@@ -1,13 +1,11 @@
 #include "cpu/kernels_avx512.h"
 
-#include "cpu/kernels_avx2.h"
-
 const struct cpu_kernels kernels_avx512 = {
     .name = "avx512",
     .quantise = quantise_avx512,
     .matmul_int = matmul_int_avx512,
     .matmul_f32 = matmul_f32_avx512,
-    .sum_squares = sum_squares_avx2,
+    .sum_squares = sum_squares_avx512,
     .row_decode = row_decode_avx512,
     .attend = attend_avx512,
     .swiglu = swiglu_avx512,

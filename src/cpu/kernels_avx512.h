@@ -13,6 +13,7 @@ void index_scores_avx512(float *score, const int8_t *q, const float *q_scale, co
                          int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);
 void matmul_f32_avx512(float *y, size_t ldy, const struct packed *w, int row0, int row1,
                        const struct acts *x, int x_first, const int32_t *idx, int n_t);
+float sum_squares_avx512(const float *x, int n);
 void row_decode_avx512(float *out, const uint8_t *row, int head_dim, int rope_dim, int rounded);
 void swiglu_avx512(float *out, const float *g, const float *u, int n, float limit, float w);
 void mix_avx512(float *y, const float *x, size_t ldx, const float *a, int n_streams, int n);

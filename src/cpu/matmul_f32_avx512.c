@@ -382,3 +382,16 @@ void matmul_f32_avx512(float *y, size_t ldy, const struct packed *w, int row0, i
             tiled_rows(&j, row, row1 - row < TILE_ROWS ? row1 - row : TILE_ROWS, t0, tiles);
     }
 }
+
+float sum_squares_avx512(const float *x, int n)
+{
+    __m512 p = _mm512_setzero_ps();
+    int k = 0;
+    for (; k + SUMS <= n; k += SUMS) {
+        __m512 v = _mm512_loadu_ps(x + k);
+        p = _mm512_fmadd_ps(v, v, p);
+    }
+    __mmask16 lanes = first_lanes(n - k);
+    __m512 v = _mm512_maskz_loadu_ps(lanes, x + k);
+    return tree(_mm512_mask3_fmadd_ps(v, v, p, lanes));
+}
