@@ -35,11 +35,12 @@ endif
 
 ARCH    := $(shell $(CC) -dumpmachine | cut -d- -f1)
 ifeq ($(ARCH),x86_64)
-ISA_avx2   := -mavx2 -mfma -mf16c
-ISA_avx512 := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
+ISA_avx2    := -mavx2 -mfma -mf16c
+ISA_avxvnni := $(ISA_avx2) -mavxvnni
+ISA_avx512  := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 SKIP       := %_neon.c
 else
-SKIP       := %_avx2.c %_avx512.c
+SKIP       := %_avx2.c %_avxvnni.c %_avx512.c
 endif
 
 LIB_SRC  := $(filter-out $(SKIP),$(sort $(wildcard src/*/*.c)))
@@ -70,6 +71,7 @@ $B/libtenon.a: $(LIB_OBJ)
 	@$(AR) rcs $@ $^
 
 $B/%_avx2.o: CFLAGS += $(ISA_avx2)
+$B/%_avxvnni.o: CFLAGS += $(ISA_avxvnni)
 $B/%_avx512.o: CFLAGS += $(ISA_avx512)
 $B/%.o: %.c
 	@mkdir -p $(@D)

@@ -26,6 +26,7 @@ sources() {
 # build NAME COMPILER [FLAG...]: compiles to $out/NAME/bits, unless that is newer than every source.
 build() {
     local name=$1 dir=$out/$1 cc=$2 x86=0 avx2=(-mavx2 -mfma -mf16c)
+    local avxvnni=("${avx2[@]}" -mavxvnni)
     local avx512=("${avx2[@]}" -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
     shift 2
     local flags=(-std=c17 -D_GNU_SOURCE -ffp-contract=off -w "-I$root/src"
@@ -36,12 +37,14 @@ build() {
     mkdir -p "$dir"
     case $($cc -dumpmachine) in x86_64*) x86=1 ;; esac
     {
-        # Only what is named *_avx2.c may use AVX2, and so for AVX-512.
-        sources | grep -v '_avx[0-9]*\.c$' | sed "s|^|$root/|" |
+        # Only what is named *_avx2.c may use AVX2, and so for the others.
+        sources | grep -v '_avx[a-z0-9]*\.c$' | sed "s|^|$root/|" |
             (cd "$dir" && xargs -P "$(nproc)" -n 10 "$cc" "${flags[@]}" -c)
         if [ $x86 = 1 ]; then
             sources | grep '_avx2\.c$' | sed "s|^|$root/|" |
                 (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${avx2[@]}" -c)
+            sources | grep '_avxvnni\.c$' | sed "s|^|$root/|" |
+                (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${avxvnni[@]}" -c)
             sources | grep '_avx512\.c$' | sed "s|^|$root/|" |
                 (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${avx512[@]}" -c)
         fi
@@ -74,6 +77,9 @@ variant() {
     compare "$1" "$out/$1/bits" ref 1
     if [ "$host" = x86_64 ] && grep -qw avx2 /proc/cpuinfo; then
         compare "$1, AVX2, 3 threads" "$out/$1/bits" avx2 3
+    fi
+    if [ "$host" = x86_64 ] && grep -qw avx_vnni /proc/cpuinfo; then
+        compare "$1, AVX-VNNI" "$out/$1/bits" avxvnni 1
     fi
     if [ "$host" = x86_64 ] && grep -qw avx512_vnni /proc/cpuinfo; then
         compare "$1, AVX-512, 2 threads" "$out/$1/bits" avx512 2

@@ -5,7 +5,8 @@
  *
  * All take and give f32 with at most 2 ulp of error over every finite input (tools/check-fmath tries
  * each of them). Subnormals are kept. Every NaN that comes out is 0x7fc00000, whatever NaN went
- * in. cpu/fmath_avx2.h has exp, sigmoid and silu for 8 lanes, equal bit for bit. */
+ * in. cpu/fmath_avx2.h and fmath_avx512.h have exp, sigmoid and silu for 8 and 16 lanes, equal bit for
+ * bit. */
 #pragma once
 #include <stdint.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "cpu/linear.h"
 #include "cpu/vec.h"
 
-enum { BLOCK = 64, MAX_KEYS_BYTES = 32 << 20, HEADS = 8 };
+enum { BLOCK = 64, MAX_KEYS_BYTES = 32 << 20, MIN_HEADS = 8, MAX_HEADS = 32 };
 
 /* The keys of one query row. */
 struct key_set {
@@ -120,6 +120,15 @@ static void quantise_rows(void *ctx, int first, int last, int thread)
         acts_quantise(cpu_of(job->s), job->a->o, job->sets[i].t, 1);
 }
 
+/* Heads per work unit: more of them use a key better, fewer leave work for every thread. */
+static int heads_per_unit(int n_rows, int n_heads, int threads)
+{
+    int heads = MAX_HEADS;
+    while (heads > MIN_HEADS && n_rows * ((n_heads + heads - 1) / heads) < 2 * threads)
+        heads /= 2;
+    return heads < n_heads ? heads : n_heads;
+}
+
 /* Rows [row, ...) as many as fit the key buffer; returns how many, 0 on failure. */
 static int attend_batch(struct step *s, const struct attend_args *a, int row)
 {
@@ -139,10 +148,9 @@ static int attend_batch(struct step *s, const struct attend_args *a, int row)
     }
     float *keys = cpu_scratch(s, (size_t)first[n] * key_size);
     int32_t *ends = cpu_scratch(s, ((size_t)first[n] / BLOCK + 4 * (size_t)n) * sizeof *ends);
-    int heads = a->n_heads < HEADS ? a->n_heads : HEADS;
-    size_t scores_size = (size_t)(longest + a->layer->head_dim) * (size_t)(heads + 8);
-    size_t threads = (size_t)pool_threads(cpu_of(s)->pool);
-    float *scores = cpu_scratch(s, threads * scores_size * sizeof *scores);
+    int threads = pool_threads(cpu_of(s)->pool), heads = heads_per_unit(n, a->n_heads, threads);
+    size_t scores_size = (size_t)(longest + a->layer->head_dim) * (size_t)(heads + 16);
+    float *scores = cpu_scratch(s, (size_t)threads * scores_size * sizeof *scores);
     if (s->err.code != ERR_NONE) return 0;
     for (int i = 0; i < n; i++) {
         sets[i].keys = keys + (size_t)first[i] * (size_t)a->layer->head_dim;

@@ -4,10 +4,10 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "cpu/packed.h"
+#include "cpu/matmul_tile.h"
 #include "cpu/unroll.h"
 
-enum { GROUP = 32, ROWS = 2 * PACK_ROWS };
+enum { ROWS = 2 * PACK_ROWS };
 
 /* 32 bytes of each of two groups of rows. */
 INLINE __m512i load2(const uint8_t *a, const uint8_t *b)

@@ -9,17 +9,15 @@
 
 enum { LANES = 8 };
 
-/* e4m3: sign, exponent and mantissa at their places in an f32 are the value 2^-120. */
+/* e4m3: sign, exponent and mantissa at their places in an f16 are the value 2^-8. (In an f32 small ones would
+ * be subnormal, which costs some processors a hundred times more to multiply.) */
 static __m256 e4m3_values(const uint8_t *p)
 {
-    __m256i c = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)p));
-    __m256i size = _mm256_and_si256(c, _mm256_set1_epi32(0x7f));
-    __m256i sign = _mm256_slli_epi32(_mm256_andnot_si256(_mm256_set1_epi32(0x7f), c), 24);
-    __m256 f = _mm256_castsi256_ps(_mm256_or_si256(_mm256_slli_epi32(size, 20), sign));
-    __m256i is_nan = _mm256_cmpeq_epi32(size, _mm256_set1_epi32(0x7f));
-    __m256 nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
-    f = _mm256_mul_ps(f, _mm256_set1_ps(0x1p120f));
-    return _mm256_blendv_ps(f, nan, _mm256_castsi256_ps(is_nan));
+    __m128i c = _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)p));
+    __m128i half = _mm_and_si128(_mm_slli_epi16(c, 7), _mm_set1_epi16((short)0xbf80));
+    __m128i is_nan = _mm_cmpeq_epi16(_mm_and_si128(c, _mm_set1_epi16(0x7f)), _mm_set1_epi16(0x7f));
+    half = _mm_blendv_epi8(half, _mm_set1_epi16(0x7e00), is_nan);
+    return _mm256_mul_ps(_mm256_cvtph_ps(half), _mm256_set1_ps(256.0f));
 }
 
 void row_decode_avx2(float *out, const uint8_t *row, int head_dim, int rope_dim, int rounded)

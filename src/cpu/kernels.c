@@ -23,6 +23,14 @@ static int has_avx2(void)
     return has_basics(YMM) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & AVX2);
 }
 
+static int has_avxvnni(void)
+{
+    enum { AVXVNNI = 1 << 4 };
+    unsigned most, a, b, c, d;
+    return has_avx2() && __get_cpuid_count(7, 0, &most, &b, &c, &d) && most >= 1 &&
+           __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & AVXVNNI);
+}
+
 /* F, DQ, BW, VL and VNNI. */
 static int has_avx512(void)
 {
@@ -46,6 +54,7 @@ static const struct {
 } tables[] = {
 #if defined(__x86_64__)
     {&kernels_avx512, has_avx512},
+    {&kernels_avxvnni, has_avxvnni},
     {&kernels_avx2, has_avx2},
 #endif
     {&kernels_ref, always},

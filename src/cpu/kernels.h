@@ -34,7 +34,7 @@ struct cpu_kernels {
 
     /* Attention of one query row for heads [head0, head1), numerics section 6. keys [n, d] f32 in
      * order; block_end[b] is the index after the last key of block b. scores is scratch of
-     * (n + head_dim) * (head1 - head0 + 8) floats. q and o [H, d]. */
+     * (n + head_dim) * (head1 - head0 + 16) floats. q and o [H, d]. */
     void (*attend)(float *o, const float *q, int head0, int head1, int head_dim, const float *keys,
                    int n, const int32_t *block_end, int n_blocks, const float *sink, float scale,
                    float *scores);
@@ -58,7 +58,7 @@ struct cpu_kernels {
 
 extern const struct cpu_kernels kernels_ref;
 #if defined(__x86_64__)
-extern const struct cpu_kernels kernels_avx2, kernels_avx512;
+extern const struct cpu_kernels kernels_avx2, kernels_avxvnni, kernels_avx512;
 #endif
 
 /* The table of that name, or the best for this CPU when name is NULL; NULL when there is none. */

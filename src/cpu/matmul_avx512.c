@@ -8,17 +8,10 @@
 #include "cpu/avx512.h"
 #include "cpu/kernels_avx2.h"
 #include "cpu/kernels_avx512.h"
+#include "cpu/matmul_tile.h"
 
 /* From MANY tokens on, unpacking once for all of them pays. */
-enum { TOKENS = 8, MANY = 16, AHEAD = 4096 };
-
-/* Up to TOKENS rows of activations, from the first group of the slice on. */
-struct tile {
-    int n;
-    const int8_t *q[TOKENS];
-    const float *scale[TOKENS];
-    const int16_t *pairs[TOKENS];
-};
+enum { TOKENS = MAX_TOKENS, MANY = 16, AHEAD = 4096 };
 
 /* One line of each of the two streams, some way ahead. */
 INLINE void prefetch2(const uint8_t *a, const uint8_t *b)
@@ -210,19 +203,6 @@ ROWS_OF(3)
 ROWS_OF(4)
 ROWS_OF(6)
 ROWS_OF(8)
-
-static void tile_init(struct tile *tile, const struct acts *x, int x_first, const int32_t *idx,
-                      int t0, int n)
-{
-    size_t groups = (size_t)x->k / GROUP;
-    tile->n = n;
-    for (int t = 0; t < n; t++) {
-        size_t at = (size_t)(idx ? idx[t0 + t] : t0 + t) * groups + (size_t)(x_first / GROUP);
-        tile->q[t] = x->q + at * GROUP;
-        tile->scale[t] = x->scale + at;
-        tile->pairs[t] = x->pairs + 2 * at;
-    }
-}
 
 /* Tokens of the next tile: 8, or what is left as 6, 4, 3, 2, 1. */
 static int tile_size(int left)

@@ -195,14 +195,14 @@ INLINE void put_ints(float *row, const int8_t *v, __m256 scale)
     _mm_storeu_ps(row + TILE_K, _mm256_extractf128_ps(f, 1));
 }
 
-/* The same of e4m3: sign, exponent and mantissa at their places in an f32 are the value 2^-120. */
+/* The same of e4m3: sign, exponent and mantissa at their places in an f16 are the value 2^-8. (In an f32
+ * small ones would be subnormal, which costs some processors a hundred times more to multiply.) */
 INLINE void put_fp8(float *row, const uint8_t *v, __m256 scale)
 {
-    __m256i c = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)v));
-    __m256i size = _mm256_slli_epi32(_mm256_and_si256(c, _mm256_set1_epi32(0x7f)), 20);
-    __m256i sign = _mm256_slli_epi32(_mm256_and_si256(c, _mm256_set1_epi32(0x80)), 24);
-    __m256 f = _mm256_castsi256_ps(_mm256_or_si256(size, sign));
-    f = _mm256_mul_ps(_mm256_mul_ps(f, _mm256_set1_ps(0x1p120f)), scale);
+    __m128i c = _mm_cvtepi8_epi16(_mm_loadl_epi64((const __m128i *)(const void *)v));
+    c = _mm_and_si128(_mm_slli_epi16(c, 7), _mm_set1_epi16((short)0xbf80));
+    __m256 f = _mm256_mul_ps(_mm256_cvtph_ps(c), _mm256_set1_ps(256.0f));
+    f = _mm256_mul_ps(f, scale);
     _mm_storeu_ps(row, _mm256_castps256_ps128(f));
     _mm_storeu_ps(row + TILE_K, _mm256_extractf128_ps(f, 1));
 }

@@ -13,11 +13,11 @@ enum { CHAINS = 12 };
 double int_peak_avx2(long loops)
 {
     __m256i sum[CHAINS], a = _mm256_set1_epi8(3), b = _mm256_set1_epi8(5);
-    UNROLL_16
+    UNROLL
     for (int c = 0; c < CHAINS; c++)
         sum[c] = _mm256_setzero_si256();
     for (long i = 0; i < loops; i++) {
-        UNROLL_16
+        UNROLL
         for (int c = 0; c < CHAINS; c++) {
             KEEP(b);
             sum[c] = _mm256_add_epi16(sum[c], _mm256_maddubs_epi16(a, b));
@@ -30,11 +30,11 @@ double int_peak_avx2(long loops)
 double float_peak_avx2(long loops)
 {
     __m256 sum[CHAINS], a = _mm256_set1_ps(0.5f), b = _mm256_set1_ps(0.25f);
-    UNROLL_16
+    UNROLL
     for (int c = 0; c < CHAINS; c++)
         sum[c] = _mm256_setzero_ps();
     for (long i = 0; i < loops; i++) {
-        UNROLL_16
+        UNROLL
         for (int c = 0; c < CHAINS; c++) {
             sum[c] = _mm256_fmadd_ps(a, b, sum[c]);
             KEEP(sum[c]);

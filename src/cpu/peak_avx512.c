@@ -13,11 +13,11 @@ enum { CHAINS = 12 };
 double int_peak_avx512(long loops)
 {
     __m512i sum[CHAINS], a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
-    UNROLL_16
+    UNROLL
     for (int c = 0; c < CHAINS; c++)
         sum[c] = _mm512_setzero_si512();
     for (long i = 0; i < loops; i++) {
-        UNROLL_16
+        UNROLL
         for (int c = 0; c < CHAINS; c++) {
             sum[c] = _mm512_dpbusd_epi32(sum[c], a, b);
             KEEP(sum[c]);
@@ -29,11 +29,11 @@ double int_peak_avx512(long loops)
 double float_peak_avx512(long loops)
 {
     __m512 sum[CHAINS], a = _mm512_set1_ps(0.5f), b = _mm512_set1_ps(0.25f);
-    UNROLL_16
+    UNROLL
     for (int c = 0; c < CHAINS; c++)
         sum[c] = _mm512_setzero_ps();
     for (long i = 0; i < loops; i++) {
-        UNROLL_16
+        UNROLL
         for (int c = 0; c < CHAINS; c++) {
             sum[c] = _mm512_fmadd_ps(a, b, sum[c]);
             KEEP(sum[c]);

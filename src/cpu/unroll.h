@@ -6,8 +6,6 @@
 
 #if defined(__clang__) /* takes GCC's pragma without a word and does nothing */
 #define UNROLL _Pragma("clang loop unroll(full)")
-#define UNROLL_16 UNROLL
 #else
-#define UNROLL _Pragma("GCC unroll 8")
-#define UNROLL_16 _Pragma("GCC unroll 16") /* loops of more than 8 rounds */
+#define UNROLL _Pragma("GCC unroll 16")
 #endif

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "measure/bench_kernels.h"
 
-enum { HEADS = 64, HEAD_DIM = 512, BLOCK = 64, UNIT = 8, MAX_KEYS = 1152, QUERIES = 8 };
+enum { HEADS = 64, HEAD_DIM = 512, BLOCK = 64, UNIT = 32, MAX_KEYS = 1152, QUERIES = 8 };
 enum { INDEX_DIM = 128, PER_PAGE = 32, KEY_BYTES = INDEX_DIM / 2 + INDEX_DIM / 32 };
 
 /* --- attention --- */
@@ -19,7 +19,7 @@ struct attention {
     int n, n_blocks;
 };
 
-/* A unit is UNIT heads of one query, as in the forward pass. */
+/* A unit is UNIT heads of one query, as in the forward pass of many rows. */
 static void attend_units(void *ctx, int first, int last, int thread)
 {
     const struct attention *j = ctx;
@@ -62,7 +62,7 @@ int bench_attention(const struct bench_kernels *b, struct err *err)
 {
     static const int lengths[] = {128, 640, MAX_KEYS};
     size_t rows = (size_t)QUERIES * HEADS * HEAD_DIM, threads = (size_t)pool_threads(b->pool);
-    struct attention j = {.b = b, .size = (size_t)(MAX_KEYS + HEAD_DIM) * (UNIT + 8)};
+    struct attention j = {.b = b, .size = (size_t)(MAX_KEYS + HEAD_DIM) * (UNIT + 16)};
     int rc = 0;
     j.q = xmalloc(rows * sizeof *j.q);
     j.o = xmalloc(rows * sizeof *j.o);

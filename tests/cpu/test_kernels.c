@@ -15,9 +15,9 @@
 /* The tables that this build and this processor have, the reference first. */
 static int tables(const struct cpu_kernels *k[4])
 {
-    static const char *const names[] = {"ref", "avx2", "avx512"};
+    static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512"};
     int n = 0;
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (kernels_find(names[i])) k[n++] = kernels_find(names[i]);
     return n;
 }
@@ -135,6 +135,27 @@ static void quantise_of_extremes(void **state)
                     assert_int_equal(q[at], extremes[e] > 0 ? 127 : -127);
             }
         }
+}
+
+/* Kernels that take several groups at once treat each as if it were alone. */
+static void quantise_of_extremes_beside_other_groups(void **state)
+{
+    (void)state;
+    static const float extremes[] = {
+        0.0f, 0x1.fffffep-101f, 0x1p-100f, 0x1.fffffep127f, INFINITY, -NAN, 1.0f};
+    struct random r = {9};
+    for (int round = 0; round < 2000; round++) {
+        float x[32 * 13];
+        int n = random_int(&r, 1, 13);
+        random_floats(&r, x, 32 * n);
+        for (int g = 0; g < n; g++) {
+            float e = extremes[random_int(&r, 0, 6)];
+            for (int k = 0; k < 32 && e < 1.0f; k++)
+                x[32 * g + k] = e > 0 ? e * random_float(&r) : 0.0f;
+            x[32 * g + random_int(&r, 0, 31)] = e;
+        }
+        check_quantise(x, 32 * n);
+    }
 }
 
 static void sums_of_squares_follow_the_contract(void **state)
@@ -312,7 +333,7 @@ static void index_scores_follow_the_contract(void **state)
     int n_tables = tables(k);
     struct random r = {8};
     for (int round = 0; round < 150; round++) {
-        int heads = random_int(&r, 1, 70), dim = 32 * random_int(&r, 1, 5),
+        int heads = random_int(&r, 1, 70), dim = 32 * random_int(&r, 1, 9),
             n = random_int(&r, 1, 70);
         size_t key_bytes = kv_key_bytes(MODE_DEFAULT, dim) + (size_t)random_int(&r, 0, 3);
         size_t q_size = (size_t)heads * (size_t)dim;
@@ -357,6 +378,7 @@ int main(void)
         cmocka_unit_test(quantise_gives_the_same_bits),
         cmocka_unit_test(quantise_follows_the_contract),
         cmocka_unit_test(quantise_of_extremes),
+        cmocka_unit_test(quantise_of_extremes_beside_other_groups),
         cmocka_unit_test(sums_of_squares_follow_the_contract),
         cmocka_unit_test(swiglu_follows_the_contract),
         cmocka_unit_test(swiglu_lets_nan_through),

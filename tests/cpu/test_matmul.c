@@ -10,8 +10,8 @@
 #include "../support/stored.h"
 #include "cpu/kernels.h"
 
-static const char *const names[] = {"ref", "avx2", "avx512"};
-enum { N_TABLES = 3 };
+static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512"};
+enum { N_TABLES = 4 };
 
 #if defined(TENON_SANITIZED)
 enum { LONG_STEP = 1696 };
@@ -212,6 +212,21 @@ static void float_rows_of_any_length(void **state)
         }
 }
 
+/* More of both than any kernel takes at once. */
+static void long_rows_of_many_tokens(void **state)
+{
+    (void)state;
+    struct random r = {8};
+    for (int f = 0; f < WF_I32; f++) {
+        struct product p;
+        int is_quantised = weight_is_quantised((enum weight_format)f);
+        product_init(&p, (enum weight_format)f, 11, is_quantised ? 1184 : 1189, 71, &r);
+        if (is_quantised) check(&p, 1, 0);
+        check(&p, 0, 0);
+        product_fini(&p);
+    }
+}
+
 static void slices_and_gathered_rows(void **state)
 {
     (void)state;
@@ -326,6 +341,7 @@ int main(void)
         cmocka_unit_test(many_tokens),
         cmocka_unit_test(every_length_of_a_row),
         cmocka_unit_test(float_rows_of_any_length),
+        cmocka_unit_test(long_rows_of_many_tokens),
         cmocka_unit_test(slices_and_gathered_rows),
         cmocka_unit_test(every_fp8_code),
         cmocka_unit_test(every_fp4_code_and_scale),
