@@ -44,7 +44,7 @@ void cpu_mtp_streams(struct step *s, const struct mtp_streams_args *a)
                                           : a->h->data + (size_t)a->row[t] * n;
         memcpy(a->hs->data + (size_t)t * n, from, n * sizeof *from);
     }
-    for (int i = 0; i < s->rows.n_seqs; i++)
+    for (int i = 0; a->last && i < s->rows.n_seqs; i++)
         memcpy(kept_streams(s, i, a->kept), a->h->data + (size_t)a->last[i] * n, n * sizeof(float));
 }
 
