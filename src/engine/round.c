@@ -92,14 +92,15 @@ static int add_drafts(struct round *r, struct generation *const *g, struct model
     return n_added;
 }
 
-/* Rows of the shares; *pure when each is one token drawn. */
-static int count_rows(const struct model_input *in, int n, bool *pure)
+/* What the shares are: all their rows, and how many of them are one token whose logits are wanted, which
+ * is an answer that goes on (or the last token of a prompt, now and then). */
+static int count_rows(const struct model_input *in, int n, int *n_drawing)
 {
     int rows = 0;
-    *pure = true;
+    *n_drawing = 0;
     for (int i = 0; i < n; i++) {
         rows += in[i].n;
-        *pure = *pure && in[i].n == 1 && in[i].n_logits == 1;
+        *n_drawing += in[i].n == 1 && in[i].n_logits == 1;
     }
     return rows;
 }
@@ -107,12 +108,13 @@ static int count_rows(const struct model_input *in, int n, bool *pure)
 int round_run(struct round *r, struct generation *const *g, struct model_input *in, int n,
               int max_rows, struct err *err)
 {
-    bool pure;
     struct speculate *control;
-    int rows = count_rows(in, n, &pure), n_drafts = find_drafting(r, g, n, &control), n_added = 0;
+    int n_drawing, rows = count_rows(in, n, &n_drawing);
+    int n_drafts = find_drafting(r, g, n, &control), n_added = 0;
     CHECK(n >= 1 && n <= r->n_max, "a step of %d answers", n);
+    bool can_draft = n_drafts && n_drafts <= max_rows - rows, timed = can_draft && n_drawing == n;
+    bool drafted = can_draft && speculate_wants(control, n_drawing, timed);
     double start = clock_seconds();
-    bool drafted = n_drafts && n_drafts <= max_rows - rows && speculate_wants(control, n_drafts);
     if (drafted) n_added = add_drafts(r, g, in, n_drafts);
 
     r->g = g;
@@ -125,8 +127,7 @@ int round_run(struct round *r, struct generation *const *g, struct model_input *
     struct model_output out = {.logits = rows ? r->logits : NULL,
                                .streams = n_added ? r->streams : NULL};
     if (model_forward(r->model, in, n, &out, NULL, err)) return -1;
-    if (control && pure && n_drafts == n)
-        speculate_note_step(control, n, drafted, n_added, clock_seconds() - start);
+    if (timed) speculate_note_step(control, n, drafted, n_added, clock_seconds() - start);
     return 0;
 }
 

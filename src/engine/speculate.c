@@ -68,10 +68,11 @@ bool speculate_pays(const struct speculate *s, int n)
     return is_tried(b) && pays(s, b);
 }
 
-bool speculate_wants(const struct speculate *s, int n)
+bool speculate_wants(const struct speculate *s, int n, bool timed)
 {
     const struct bucket *b = &s->bucket[bucket_of(n)];
     if (s->mode == SPECULATE_ON) return true;
+    if (!timed) return is_tried(b) && pays(s, b);
     if (!is_tried(b)) return b->with.n <= b->without.n;
     return pays(s, b) != (b->since_probe >= SPECULATE_PROBE - 1);
 }

@@ -30,11 +30,12 @@ struct speculate;
 struct speculate *speculate_new(enum speculate_mode mode); /* not OFF; NULL when memory is out */
 void speculate_free(struct speculate *s);                  /* takes NULL */
 
-/* Shall a step that draws for n >= 1 answers draft? */
-bool speculate_wants(const struct speculate *s, int n);
+/* Shall a step that draws for n >= 1 answers draft? timed: speculate_note_step will tell of it. Other steps
+ * follow what is known, and try nothing. */
+bool speculate_wants(const struct speculate *s, int n, bool timed);
 
-/* What such a step took, MTP's run included: n_drafts of the answers had a draft; drafted tells whether
- * MTP ran. Only for steps that feed nothing but tokens drawn and their drafts. */
+/* What a step for n answers took, MTP's run included: n_drafts of them had a draft; drafted tells whether
+ * MTP ran. Only for steps that feed nothing but tokens drawn and their drafts, so not prompts. */
 void speculate_note_step(struct speculate *s, int n, bool drafted, int n_drafts, double seconds);
 
 /* n drafts were checked, n_right of them were right. */

@@ -22,7 +22,7 @@ static int run(struct speculate *s, const struct machine *m, int n, int n_steps)
 {
     int n_drafted = 0;
     for (int i = 0; i < n_steps; i++) {
-        bool drafts = speculate_wants(s, n);
+        bool drafts = speculate_wants(s, n, true);
         double seconds = (drafts ? m->with : m->without) * n;
         speculate_note_step(s, n, drafts, drafts ? n : 0, seconds);
         n_drafted += drafts;
@@ -97,7 +97,7 @@ static void steps_of_many_answers_are_judged_apart(void **state)
     assert_true(speculate_pays(s, 1));
     assert_false(speculate_pays(s, 32));
     assert_false(speculate_pays(s, 63));
-    assert_false(speculate_wants(s, 40) && speculate_wants(s, 50));
+    assert_false(speculate_wants(s, 40, false) || speculate_wants(s, 50, false));
     speculate_free(s);
 }
 
@@ -115,10 +115,27 @@ static void steps_that_others_held_up_count_little(void **state)
     speculate_free(s);
 }
 
+/* A step with prompts among its rows is not timed: it must not count as a try. */
+static void steps_that_are_not_timed_try_nothing(void **state)
+{
+    (void)state;
+    struct speculate *s = speculate_new(SPECULATE_AUTO);
+    assert_false(speculate_wants(s, 8, false));
+    run(s, &bad, 8, 100);
+    for (int i = 0; i < 2 * SPECULATE_PROBE; i++) {
+        assert_false(speculate_wants(s, 8, false));
+        run(s, &bad, 8, 1);
+    }
+    run(s, &good, 8, 40 * SPECULATE_PROBE);
+    assert_true(speculate_wants(s, 8, false));
+    speculate_free(s);
+}
+
 static void on_is_always(void **state)
 {
     (void)state;
     struct speculate *s = speculate_new(SPECULATE_ON);
+    assert_true(speculate_wants(s, 1, false));
     assert_int_equal(run(s, &bad, 1, 300), 300);
     speculate_free(s);
 }
@@ -133,6 +150,7 @@ int main(void)
         cmocka_unit_test(a_change_is_noticed_both_ways),
         cmocka_unit_test(steps_of_many_answers_are_judged_apart),
         cmocka_unit_test(steps_that_others_held_up_count_little),
+        cmocka_unit_test(steps_that_are_not_timed_try_nothing),
         cmocka_unit_test(on_is_always),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
