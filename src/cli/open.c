@@ -58,14 +58,14 @@ static enum numeric_mode mode_of(const struct open_options *o)
 }
 
 int open_model(struct opened *out, const char *path, const struct open_options *o, bool with_text,
-               bool with_mtp, const struct engine_options *engine, struct err *err)
+               enum open_mtp mtp, const struct engine_options *engine, struct err *err)
 {
     *out = (struct opened){0};
-    struct model_options options = {.mtp = with_mtp, .progress = true};
+    struct model_options options = {.mtp = mtp != OPEN_MTP_NONE, .progress = true};
     /* The tokenizer first: it is quick to say that it is missing. */
     if (with_text && tokenizer_open(&out->tokenizer, path, err)) goto fail;
     if (weights_open(&out->weights, path, err)) goto fail;
-    if (with_mtp && !weights_have_mtp(out->weights)) {
+    if (mtp == OPEN_MTP_MUST && !weights_have_mtp(out->weights)) {
         err_set(err, ERR_ARGUMENT, "%s: this model has no MTP block", path);
         goto fail;
     }
