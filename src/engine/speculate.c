@@ -62,12 +62,6 @@ static bool pays(const struct speculate *s, const struct bucket *b)
     return b->with.seconds < b->without.seconds * tokens;
 }
 
-bool speculate_pays(const struct speculate *s, int n)
-{
-    const struct bucket *b = &s->bucket[bucket_of(n)];
-    return is_tried(b) && pays(s, b);
-}
-
 bool speculate_wants(const struct speculate *s, int n, bool timed)
 {
     const struct bucket *b = &s->bucket[bucket_of(n)];

@@ -40,6 +40,3 @@ void speculate_note_step(struct speculate *s, int n, bool drafted, int n_drafts,
 
 /* n drafts were checked, n_right of them were right. */
 void speculate_note_drafts(struct speculate *s, int n, int n_right);
-
-/* Whether drafts pay in steps of n answers as far as is known; false before both kinds were seen. */
-bool speculate_pays(const struct speculate *s, int n);

@@ -38,7 +38,7 @@ static void both_kinds_are_tried_first(void **state)
 {
     (void)state;
     struct speculate *s = speculate_new(SPECULATE_AUTO);
-    assert_false(speculate_pays(s, 1));
+    assert_false(speculate_wants(s, 1, false));
     assert_int_equal(run(s, &bad, 1, 2 * SPECULATE_TRIAL), SPECULATE_TRIAL);
     speculate_free(s);
 }
@@ -48,7 +48,7 @@ static void drafts_that_pay_go_on(void **state)
     (void)state;
     struct speculate *s = speculate_new(SPECULATE_AUTO);
     run(s, &good, 1, 50);
-    assert_true(speculate_pays(s, 1));
+    assert_true(speculate_wants(s, 1, false));
     int drafted = run(s, &good, 1, 10 * SPECULATE_PROBE);
     assert_int_equal(drafted, 10 * SPECULATE_PROBE - 10);
     speculate_free(s);
@@ -59,7 +59,7 @@ static void drafts_that_do_not_pay_stop_but_for_probes(void **state)
     (void)state;
     struct speculate *s = speculate_new(SPECULATE_AUTO);
     run(s, &bad, 1, 50);
-    assert_false(speculate_pays(s, 1));
+    assert_false(speculate_wants(s, 1, false));
     assert_int_equal(run(s, &bad, 1, 10 * SPECULATE_PROBE), 10);
     speculate_free(s);
 }
@@ -70,7 +70,7 @@ static void drafts_that_are_wrong_do_not_pay(void **state)
     const struct machine wrong = {1.0, 1.3, 5};
     struct speculate *s = speculate_new(SPECULATE_AUTO);
     run(s, &wrong, 1, 200);
-    assert_false(speculate_pays(s, 1));
+    assert_false(speculate_wants(s, 1, false));
     speculate_free(s);
 }
 
@@ -80,9 +80,9 @@ static void a_change_is_noticed_both_ways(void **state)
     struct speculate *s = speculate_new(SPECULATE_AUTO);
     run(s, &bad, 1, 1000);
     run(s, &good, 1, 40 * SPECULATE_PROBE);
-    assert_true(speculate_pays(s, 1));
+    assert_true(speculate_wants(s, 1, false));
     run(s, &bad, 1, 40 * SPECULATE_PROBE);
-    assert_false(speculate_pays(s, 1));
+    assert_false(speculate_wants(s, 1, false));
     speculate_free(s);
 }
 
@@ -94,10 +94,9 @@ static void steps_of_many_answers_are_judged_apart(void **state)
         run(s, &good, 1, 10);
         run(s, &bad, 32, 10);
     }
-    assert_true(speculate_pays(s, 1));
-    assert_false(speculate_pays(s, 32));
-    assert_false(speculate_pays(s, 63));
-    assert_false(speculate_wants(s, 40, false) || speculate_wants(s, 50, false));
+    assert_true(speculate_wants(s, 1, false));
+    assert_false(speculate_wants(s, 32, false));
+    assert_false(speculate_wants(s, 63, false));
     speculate_free(s);
 }
 
