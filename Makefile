@@ -50,7 +50,7 @@ TEST_SRC := $(filter-out $(SKIP),$(sort $(wildcard tests/*/test_*.c)))
 TEST_BIN := $(TEST_SRC:%.c=$B/%)
 TEST_AUX := $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/support/*.c)))
 FUZZ_SRC := $(sort $(wildcard fuzz/fuzz_*.c))
-TOOL_SRC := $(sort $(wildcard tools/*.c))
+TOOL_SRC := $(sort $(wildcard tools/*.c bench/*.c))
 TOOL_BIN := $(TOOL_SRC:%.c=$B/%)
 
 .PHONY: all run test test-build test-llama test-train lint fuzz fuzz-build install clean help tools deps
@@ -85,7 +85,10 @@ $B/tests/%: $B/tests/%.o $(TEST_AUX) $B/libtenon.a
 $B/fuzz/replay_%: $B/fuzz/fuzz_%.o $B/fuzz/replay.o $B/libtenon.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$B/tools/% $B/bench/%: $B/%.o
 $B/tools/%: $B/tools/%.o $B/libtenon.a
+	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$B/bench/%: $B/bench/%.o $B/libtenon.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 REPLAY_BIN := $(FUZZ_SRC:fuzz/fuzz_%.c=$B/fuzz/replay_%)

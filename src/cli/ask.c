@@ -27,7 +27,8 @@ enum {
     KEY_THINKING,
     KEY_CHAT,
     KEY_EFFORT,
-    KEY_FAMILY
+    KEY_FAMILY,
+    KEY_DRAFT
 };
 
 enum { MAX_MESSAGES_BYTES = 256 << 20 };
@@ -41,6 +42,10 @@ static const struct argp_option option_table[] = {
     {"family", KEY_FAMILY, "F", 0,
      "Prompt format: preview, official, v4.1; default as the model says", 2},
     {NULL, 0, NULL, 0, "Sampling", 3},
+    {"draft", KEY_DRAFT, "WHEN", 0,
+     "Draft tokens with the model's MTP block and check them together: on, off, or auto (default): "
+     "with models of 1 GiB or more, while it is faster. The answer is the same",
+     10},
     {NULL, KEY_N, "N", 0, "At most N tokens; default until the context is full (eval: 1024)", 3},
     {"temp", KEY_TEMP, "X", 0, "Temperature; 0 takes the most likely token. Default 1 (eval: 0)",
      3},
@@ -131,6 +136,18 @@ static bool parse_sampling(struct ask_options *o, int key, char *arg, struct arg
     }
 }
 
+static int read_drafts(enum speculate_mode *mode, const char *arg)
+{
+    static const char *const names[] = {
+        [SPECULATE_OFF] = "off", [SPECULATE_AUTO] = "auto", [SPECULATE_ON] = "on"};
+    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
+        if (!strcmp(arg, names[i])) {
+            *mode = (enum speculate_mode)i;
+            return 0;
+        }
+    return -1;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct ask_options *o = state->input;
@@ -158,6 +175,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_CHAT:
         o->thinking = false;
         return 0;
+    case KEY_DRAFT:
+        if (read_drafts(&o->drafts, arg))
+            argp_error(state, "--draft %s: there are auto, on and off", arg);
+        return 0;
     case KEY_EFFORT:
         o->effort = arg;
         return 0;
@@ -176,7 +197,10 @@ const struct argp ask_argp = {
 
 void ask_init(struct ask_options *o)
 {
-    *o = (struct ask_options){.max_tokens = -1, .sampling = sampler_defaults(), .thinking = true};
+    *o = (struct ask_options){.max_tokens = -1,
+                              .sampling = sampler_defaults(),
+                              .thinking = true,
+                              .drafts = SPECULATE_AUTO};
 }
 
 void ask_fini(struct ask_options *o)
@@ -188,6 +212,14 @@ void ask_fini(struct ask_options *o)
 int ask_check(const struct ask_options *o, struct err *err)
 {
     return sampler_check(&o->sampling, INT32_MAX, err);
+}
+
+enum open_mtp ask_mtp(const struct ask_options *o)
+{
+    static const enum open_mtp mtp[] = {[SPECULATE_OFF] = OPEN_MTP_NONE,
+                                        [SPECULATE_AUTO] = OPEN_MTP_IF_LARGE,
+                                        [SPECULATE_ON] = OPEN_MTP_MUST};
+    return mtp[o->drafts];
 }
 
 struct prompt_options ask_prompt_options(const struct ask_options *o, const char *path)
@@ -275,7 +307,9 @@ static double per_second(int n, double seconds)
 void ask_print_stats(FILE *out, const struct generation_stats *s)
 {
     int fed = s->n_prompt - s->n_reused, decoded = s->n_generated > 1 ? s->n_generated - 1 : 0;
-    fprintf(out, "%d prompt tokens (%d reused) at %.1f/s, %d tokens at %.1f/s\n", s->n_prompt,
+    fprintf(out, "%d prompt tokens (%d reused) at %.1f/s, %d tokens at %.1f/s", s->n_prompt,
             s->n_reused, per_second(fed, s->prompt_seconds), s->n_generated,
             per_second(decoded, s->decode_seconds));
+    if (s->n_drafts) fprintf(out, ", %d of %d drafts right", s->n_right, s->n_drafts);
+    putc('\n', out);
 }

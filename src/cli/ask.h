@@ -21,6 +21,7 @@ struct ask_options {
     bool has_family;
     enum prompt_family family;
     const char *system; /* NULL */
+    enum speculate_mode drafts;
 };
 
 void ask_init(struct ask_options *o);
@@ -28,6 +29,9 @@ void ask_fini(struct ask_options *o);
 
 /* A child of a subcommand's argp; its input is a struct ask_options. */
 extern const struct argp ask_argp;
+
+/* Whether MTP is to be loaded. */
+enum open_mtp ask_mtp(const struct ask_options *o);
 
 /* Checks the sampling options before a model is opened. */
 MUST_USE int ask_check(const struct ask_options *o, struct err *err);

@@ -381,9 +381,11 @@ static int talk(struct chat *c)
 static int chat(struct chat *c, struct err *err)
 {
     struct engine_options engine = {.max_context = c->ask.context,
-                                    .n_snapshots = HISTORY_SNAPSHOTS + 1};
+                                    .n_snapshots = HISTORY_SNAPSHOTS + 1,
+                                    .drafts = c->ask.drafts};
     if (ask_check(&c->ask, err)) return -1;
-    if (open_model(&c->open, c->model, &c->ask.open, true, false, &engine, err)) return -1;
+    if (open_model(&c->open, c->model, &c->ask.open, true, ask_mtp(&c->ask), &engine, err))
+        return -1;
     c->history = history_new(c->open.engine);
     if (!c->history) return err_set(err, ERR_LIMIT, "no memory for the conversation");
     c->messages = json_array();

@@ -100,6 +100,8 @@ static void check_text(const struct eval_options *o, const struct argp_state *st
         argp_error(state, "--base-mode %s: there are default, f32 and float", o->base_mode);
     if (o->n_by || o->out || o->n_tries > 1)
         argp_error(state, "--by, --out and --tries are for problems, not for --ppl");
+    if (o->ask.drafts == SPECULATE_ON)
+        argp_error(state, "--draft on is for answers; --ppl draws no token");
 }
 
 static void check_combination(struct eval_options *o, const struct argp_state *state)

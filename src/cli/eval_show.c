@@ -77,6 +77,9 @@ static void add_run(json_t *root, const struct eval_groups *g)
     json_object_set_new(root, "max_tokens", json_integer(g->generate->max_tokens));
     json_object_set_new(root, "prompt_tokens", json_integer(s->n_prompt_tokens));
     json_object_set_new(root, "generated_tokens", json_integer(s->n_tokens));
+    json_object_set_new(
+        root, "drafts",
+        json_pack("{s:I, s:I}", "made", (json_int_t)s->n_drafts, "right", (json_int_t)s->n_right));
     json_object_set_new(root, "tokens_per_answer",
                         eval_number(per((double)s->n_tokens, s->n_answers)));
     json_object_set_new(root, "seconds", eval_number(s->seconds));
@@ -203,6 +206,9 @@ static void print_run(const struct eval_groups *g, const char *what)
     printf("%lld tokens in %.1f s: %.0f tokens/s, %.1f tokens an answer\n", (long long)s->n_tokens,
            s->seconds, per((double)s->n_tokens, s->seconds),
            per((double)s->n_tokens, s->n_answers));
+    if (s->n_drafts)
+        printf("%lld of %lld drafts right (%.1f %%)\n", (long long)s->n_right,
+               (long long)s->n_drafts, 100 * per((double)s->n_right, (double)s->n_drafts));
 }
 
 int eval_show(const struct eval_groups *g, const char *what, struct err *err)

@@ -170,9 +170,11 @@ int eval_task(const struct eval_options *o, bool *partial, struct err *err)
 {
     struct run r = {.o = o, .prompt = ask_prompt_options(&o->ask, o->model)};
     int batch = o->batch ? o->batch : o->long_context ? LONG_BATCH : TASK_BATCH;
-    struct engine_options engine = {.max_context = o->ask.context, .n_sessions = batch};
+    struct engine_options engine = {
+        .max_context = o->ask.context, .n_sessions = batch, .drafts = o->ask.drafts};
     int rc = read_tasks(&r, err); /* first: it is quick to say what is wrong with them */
-    if (rc == 0) rc = open_model(&r.open, o->model, &o->ask.open, true, false, &engine, err);
+    if (rc == 0)
+        rc = open_model(&r.open, o->model, &o->ask.open, true, ask_mtp(&o->ask), &engine, err);
     if (rc == 0 && o->long_context) rc = make_long(&r, err);
     if (rc == 0) rc = open_out(&r, err);
     if (rc == 0) rc = solve_all(&r, batch, partial, err);

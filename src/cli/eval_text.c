@@ -106,7 +106,7 @@ static int open_base(struct run *r, struct err *err)
         open.f32_acts = !strcmp(o->base_mode, "f32");
     }
     const char *path = o->base ? o->base : o->model;
-    return open_model(&r->base, path, &open, true, false, &engine, err);
+    return open_model(&r->base, path, &open, true, OPEN_MTP_NONE, &engine, err);
 }
 
 static int read_base_file(struct run *r, struct err *err)
@@ -259,7 +259,7 @@ int eval_text(const struct eval_options *o, bool *partial, struct err *err)
 {
     struct run r = {.o = o};
     struct engine_options engine = {0};
-    int rc = open_model(&r.open, o->model, &o->ask.open, true, false, &engine, err);
+    int rc = open_model(&r.open, o->model, &o->ask.open, true, OPEN_MTP_NONE, &engine, err);
     if (rc == 0) rc = open_base(&r, err);
     if (rc == 0) rc = read_windows(&r, err);
     if (rc == 0 && o->base_file) rc = read_base_file(&r, err);

@@ -169,7 +169,8 @@ static int logits(const struct options *o, struct err *err)
     struct opened open;
     struct ids ids = {0};
     struct engine_options engine = {0};
-    if (open_model(&open, o->model, &o->open, false, o->mtp, &engine, err)) return -1;
+    enum open_mtp mtp = o->mtp ? OPEN_MTP_MUST : OPEN_MTP_NONE;
+    if (open_model(&open, o->model, &o->open, false, mtp, &engine, err)) return -1;
     const struct config *c = model_config(open.model);
     int rc = open_ids(&ids, o->tokens, c->vocab, err);
     if (rc == 0) rc = check_count(o, c, &ids, err);

@@ -11,6 +11,9 @@
 
 enum { KEY_THREADS = 't', KEY_FLOAT = 0x4000, KEY_ACTIVATIONS, KEY_ISA };
 
+/* Bytes of a model that no processor's cache holds. */
+#define LARGE (1ull << 30)
+
 enum { MAX_THREADS = 4096, MAX_IDS_BYTES = 256 << 20, MAX_IDS = 16 << 20 };
 
 static const struct argp_option option_table[] = {
@@ -59,14 +62,15 @@ static enum numeric_mode mode_of(const struct open_options *o)
 }
 
 int open_model(struct opened *out, const char *path, const struct open_options *o, bool with_text,
-               bool with_mtp, const struct engine_options *engine, struct err *err)
+               enum open_mtp mtp, const struct engine_options *engine, struct err *err)
 {
     *out = (struct opened){0};
-    struct model_options options = {.mtp = with_mtp, .progress = true};
+    struct model_options options = {.mtp = mtp != OPEN_MTP_NONE, .progress = true};
     /* The tokenizer first: it is quick to say that it is missing. */
     if (with_text && tokenizer_open(&out->tokenizer, path, err)) goto fail;
     if (weights_open(&out->weights, path, err)) goto fail;
-    if (with_mtp && !weights_have_mtp(out->weights)) {
+    if (mtp == OPEN_MTP_IF_LARGE && weights_tensor_bytes(out->weights) < LARGE) options.mtp = false;
+    if (mtp == OPEN_MTP_MUST && !weights_have_mtp(out->weights)) {
         err_set(err, ERR_ARGUMENT, "%s: this model has no MTP block", path);
         goto fail;
     }

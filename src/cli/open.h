@@ -22,6 +22,13 @@ struct open_options {
  * struct open_options. */
 extern const struct argp open_argp;
 
+enum open_mtp {
+    OPEN_MTP_NONE,
+    OPEN_MTP_IF_LARGE, /* and there: what a cache holds is not worth drafts, reading it is cheap */
+    OPEN_MTP_IF_THERE,
+    OPEN_MTP_MUST /* a model without is refused */
+};
+
 struct opened {
     struct weights *weights; /* kept for the digest */
     struct backend *backend;
@@ -33,7 +40,7 @@ struct opened {
 /* Opens weights, CPU backend, model and engine; with_text also the tokenizer beside or inside the
  * model. Shows progress on a terminal. On failure everything is closed. */
 MUST_USE int open_model(struct opened *out, const char *path, const struct open_options *o,
-                        bool with_text, bool with_mtp, const struct engine_options *engine,
+                        bool with_text, enum open_mtp mtp, const struct engine_options *engine,
                         struct err *err);
 void open_close(struct opened *o); /* takes a zeroed and a half-open one */
 

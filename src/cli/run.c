@@ -168,6 +168,14 @@ static int open_session(struct run *r, struct err *err)
     return engine_session_load(&r->session, r->open.engine, r->digest, o->session, err);
 }
 
+/* A session goes on with MTP's state if its file has that, whether there are to be drafts or not. */
+static enum open_mtp mtp_of(const struct options *o)
+{
+    enum open_mtp mtp = ask_mtp(&o->ask);
+    if (!o->session || access(o->session, F_OK) || mtp == OPEN_MTP_MUST) return mtp;
+    return session_file_has_mtp(o->session) ? OPEN_MTP_IF_THERE : OPEN_MTP_NONE;
+}
+
 /* A session goes on with the numbers it had unless a seed is given. */
 static void seed_session(struct run *r)
 {
@@ -279,6 +287,9 @@ static int print_json(const struct run *r, const struct generation_result *g, st
     json_object_set_new(out, "prompt_tokens", json_integer(g->stats.n_prompt));
     json_object_set_new(out, "reused_tokens", json_integer(g->stats.n_reused));
     json_object_set_new(out, "generated_tokens", json_integer(g->n));
+    json_object_set_new(
+        out, "drafts",
+        json_pack("{s:i, s:i}", "made", g->stats.n_drafts, "right", g->stats.n_right));
     json_object_set_new(out, "finish_reason", json_string(finish_name(g->finish)));
     json_object_set_new(out, "seed", json_integer((json_int_t)session_key(r->session).seed));
     if (g->picks) json_object_set_new(out, "logprobs", logprobs_json(g));
@@ -344,9 +355,10 @@ static int generate(struct run *r, enum finish *how, struct err *err)
 static int run(const struct options *o, enum finish *how, struct err *err)
 {
     struct run r = {.o = o};
-    struct engine_options engine = {.max_context = o->ask.context};
+    struct engine_options engine = {.max_context = o->ask.context, .drafts = o->ask.drafts};
     int rc = ask_check(&o->ask, err);
-    if (rc == 0) rc = open_model(&r.open, o->model, &o->ask.open, !o->tokens, false, &engine, err);
+    if (rc == 0)
+        rc = open_model(&r.open, o->model, &o->ask.open, !o->tokens, mtp_of(o), &engine, err);
     if (rc == 0) rc = open_session(&r, err);
     if (rc == 0) {
         seed_session(&r);

@@ -165,16 +165,6 @@ static int attend_batch(struct step *s, const struct attend_args *a, int row)
     return n;
 }
 
-static void keep_ring(const struct attend_args *a, const struct step_seq *seq)
-{
-    const struct layer_kv *l = a->layer;
-    int end = seq->pos + seq->n;
-    int from = end - l->window > seq->pos ? end - l->window : seq->pos;
-    for (int p = from; p < end; p++)
-        memcpy((char *)seq->live + l->ring + (size_t)(p % l->window) * l->row_bytes,
-               a->rows->data + (size_t)(seq->first + p - seq->pos) * l->row_bytes, l->row_bytes);
-}
-
 void cpu_attend(struct step *s, const struct attend_args *a)
 {
     for (int row = 0; row < s->rows.n_rows;) {
@@ -184,6 +174,4 @@ void cpu_attend(struct step *s, const struct attend_args *a)
         step_release(s, mark);
         row += n;
     }
-    for (int i = 0; i < s->rows.n_seqs; i++)
-        keep_ring(a, &s->rows.seqs[i]);
 }

@@ -131,6 +131,7 @@ int cpu_open(struct backend **out, enum numeric_mode mode, int n_threads, const 
         .project_grouped = cpu_project_grouped,
         .norm = cpu_norm,
         .rows_append = cpu_rows_append,
+        .rows_keep = cpu_rows_keep,
         .compress = cpu_compress,
         .query = cpu_query,
         .select = cpu_select,

@@ -44,7 +44,7 @@ void cpu_mtp_streams(struct step *s, const struct mtp_streams_args *a)
                                           : a->h->data + (size_t)a->row[t] * n;
         memcpy(a->hs->data + (size_t)t * n, from, n * sizeof *from);
     }
-    for (int i = 0; i < s->rows.n_seqs; i++)
+    for (int i = 0; a->last && i < s->rows.n_seqs; i++)
         memcpy(kept_streams(s, i, a->kept), a->h->data + (size_t)a->last[i] * n, n * sizeof(float));
 }
 
@@ -84,8 +84,9 @@ static void add_embedding(void *ctx, int first, int last, int thread)
     for (int t = first; t < last; t++) {
         const float *e = job->ye->data + (size_t)t * (size_t)dim;
         float *h = job->a->h->data + (size_t)t * (size_t)(n * dim);
-        for (int i = 0; i < n * dim; i++)
-            h[i] = e[i % dim] + h[i];
+        for (int j = 0; j < n; j++, h += dim)
+            for (int i = 0; i < dim; i++)
+                h[i] = e[i] + h[i];
     }
 }
 

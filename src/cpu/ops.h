@@ -10,6 +10,7 @@ void cpu_project(struct step *s, const struct project_args *a);
 void cpu_project_grouped(struct step *s, const struct project_grouped_args *a);
 void cpu_norm(struct step *s, const struct norm_args *a);
 void cpu_rows_append(struct step *s, const struct rows_append_args *a);
+void cpu_rows_keep(struct step *s, const struct rows_keep_args *a);
 void cpu_compress(struct step *s, const struct compress_args *a);
 void cpu_query(struct step *s, const struct query_args *a);
 void cpu_select(struct step *s, const struct select_args *a);

@@ -55,6 +55,22 @@ void cpu_rows_append(struct step *s, const struct rows_append_args *a)
     cpu_run(s, a->kv->rows, 4, append_rows, &job);
 }
 
+static void keep_ring(const struct rows_keep_args *a, const struct step_seq *seq)
+{
+    const struct layer_kv *l = a->layer;
+    int end = seq->pos + seq->n;
+    int from = end - l->window > seq->pos ? end - l->window : seq->pos;
+    for (int p = from; p < end; p++)
+        memcpy((char *)seq->live + l->ring + (size_t)(p % l->window) * l->row_bytes,
+               a->rows->data + (size_t)(seq->first + p - seq->pos) * l->row_bytes, l->row_bytes);
+}
+
+void cpu_rows_keep(struct step *s, const struct rows_keep_args *a)
+{
+    for (int i = 0; i < s->rows.n_seqs; i++)
+        keep_ring(a, &s->rows.seqs[i]);
+}
+
 struct query_job {
     const struct step *s;
     const struct query_args *a;

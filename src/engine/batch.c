@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/round.h"
 #include "model/model.h"
 
 struct slot {
@@ -17,7 +18,7 @@ struct batch {
     int n_running;
     struct model_input *inputs; /* [n_slots] of the step */
     struct generation **fed;    /* [n_slots] whose inputs these are */
-    float *logits;              /* [n_slots, V] */
+    struct round *round;
 };
 
 static int check_options(const struct batch_options *o, struct err *err)
@@ -35,15 +36,14 @@ int batch_open(struct batch **out, struct model *m, const struct batch_options *
 {
     *out = NULL;
     if (check_options(o, err)) return -1;
-    size_t n = (size_t)o->n_slots, vocab = (size_t)model_config(m)->vocab;
+    size_t n = (size_t)o->n_slots;
     struct batch *b = calloc(1, sizeof *b);
     if (!b) return err_set(err, ERR_LIMIT, "no memory for a batch");
     *b = (struct batch){.model = m, .o = *o};
     b->slots = calloc(n, sizeof *b->slots);
     b->inputs = malloc(n * sizeof *b->inputs);
     b->fed = malloc(n * sizeof *b->fed);
-    b->logits = malloc(n * vocab * sizeof *b->logits);
-    if (!b->slots || !b->inputs || !b->fed || !b->logits) {
+    if (!b->slots || !b->inputs || !b->fed || round_new(&b->round, m, o->n_slots, NULL)) {
         batch_close(b);
         return err_set(err, ERR_LIMIT, "no memory for a batch of %d", o->n_slots);
     }
@@ -59,7 +59,7 @@ void batch_close(struct batch *b)
     free(b->slots);
     free(b->inputs);
     free(b->fed);
-    free(b->logits);
+    round_free(b->round);
     free(b);
 }
 
@@ -147,13 +147,9 @@ static int collect(struct batch *b)
 
 static void accept_logits(struct batch *b, int n_in)
 {
-    const float *logits = b->logits;
-    size_t vocab = (size_t)model_config(b->model)->vocab;
     for (int i = 0; i < n_in; i++) {
         struct err failure = {0};
-        if (!b->inputs[i].n_logits) continue;
-        int rc = generation_accept(b->fed[i], logits, &failure);
-        logits += vocab;
+        int rc = round_accept(b->round, i, &failure);
         if (rc) end_job(b, b->fed[i], rc < 0 ? &failure : NULL);
     }
 }
@@ -164,8 +160,7 @@ void batch_step(struct batch *b)
     end_cancelled(b);
     int n_in = collect(b);
     if (n_in == 0) return;
-    struct model_output out = {.logits = b->logits};
-    if (model_forward(b->model, b->inputs, n_in, &out, NULL, &failure) == 0)
+    if (round_run(b->round, b->fed, b->inputs, n_in, b->o.max_rows, &failure) == 0)
         accept_logits(b, n_in);
     else
         for (int i = 0; i < n_in; i++)

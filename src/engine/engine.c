@@ -9,18 +9,21 @@ struct engine {
     struct model *model;
     struct tokenizer *tokenizer; /* or NULL */
     struct kv_pool *pool;
+    struct speculate *speculate; /* NULL: no drafts */
     int context;
 };
 
 enum { DEFAULT_CONTEXT = 65536 };
 
 /* Blocks of the sessions, each of `context` positions, and of forks along their way: each session and
- * each fork may hold a live block and one page of its own, and one more of each while it is copied. */
+ * each fork may hold a live block and one page of its own, and one more of each while it is copied. Each
+ * session may have a draft to take back. */
 static size_t budget(const struct kv_layout *l, int context, int n_sessions, int n_snapshots)
 {
     size_t pages = (size_t)context / KV_PAGE + 1;
     size_t own = 2 * (size_t)n_sessions + (size_t)n_snapshots;
-    return (size_t)n_sessions * pages * l->page_bytes + own * (l->live_bytes + l->page_bytes);
+    return (size_t)n_sessions * (pages * l->page_bytes + kv_undo_bytes(l, GENERATE_MAX_DRAFT)) +
+           own * (l->live_bytes + l->page_bytes);
 }
 
 int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
@@ -42,6 +45,13 @@ int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
     struct engine *e = calloc(1, sizeof *e);
     if (!e) return err_set(err, ERR_LIMIT, "no memory for an engine");
     *e = (struct engine){.model = m, .tokenizer = t, .context = context};
+    if (o->drafts != SPECULATE_OFF && model_has_mtp(m)) {
+        e->speculate = speculate_new(o->drafts);
+        if (!e->speculate) {
+            free(e);
+            return err_set(err, ERR_LIMIT, "no memory for an engine");
+        }
+    }
     e->pool = kv_pool_new(model_backend(m), model_layout(m),
                           budget(model_layout(m), context, n_sessions, o->n_snapshots));
     *out = e;
@@ -52,6 +62,7 @@ void engine_close(struct engine *e)
 {
     if (!e) return;
     kv_pool_free(e->pool);
+    speculate_free(e->speculate);
     free(e);
 }
 
@@ -122,6 +133,7 @@ struct generate_options engine_generate_options(const struct engine *e, bool thi
         .tokenizer = e->tokenizer,
         .parse = {.ids = {.think = -1, .end_think = -1, .dsml = -1, .eos = -1},
                   .thinking = thinking},
+        .speculate = e->speculate,
     };
     if (e->tokenizer) o.parse.ids = parse_ids_of(e->tokenizer);
     return o;

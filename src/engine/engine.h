@@ -9,6 +9,7 @@
 #include "engine/batch.h"
 #include "engine/generate.h"
 #include "engine/session.h"
+#include "engine/speculate.h"
 #include "text/ids.h"
 #include "text/prompt.h"
 #include "text/tokenizer.h"
@@ -20,6 +21,7 @@ struct engine_options {
     int max_context; /* tokens one session may hold; 0: 65536, or what the model has if less */
     int n_sessions;  /* that may hold a whole context each; 0: 1 */
     int n_snapshots; /* forks that may be kept beside the running sessions */
+    enum speculate_mode drafts; /* of a model with MTP; without, there are none */
 };
 
 enum { ENGINE_CHUNK = 128 }; /* prompt rows per step unless told otherwise */
@@ -54,5 +56,6 @@ MUST_USE int engine_raw(const struct engine *e, const char *text, size_t size, b
                         struct ids *out, struct err *err);
 
 /* Options that fit this model: its EOS, context, chunk; thinking or not decides where the answer's
- * text begins; sampling as recommended. Without tokenizer: ids only. */
+ * text begins; sampling as recommended; drafts as engine_options says. Without
+ * tokenizer: ids only. */
 struct generate_options engine_generate_options(const struct engine *e, bool thinking);

@@ -1,9 +1,12 @@
 #include "engine/generate.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "engine/round.h"
+#include "engine/speculate.h"
 #include "model/model.h"
 
 struct generation {
@@ -17,6 +20,10 @@ struct generation {
     struct parser *parser; /* NULL without tokenizer */
     struct pick *picks;    /* with logprobs */
     int cap_picks;
+    struct kv_undo *undo;             /* NULL: no drafts */
+    struct kv *kv;                    /* of the session, while a draft is in the step */
+    int rows[1 + GENERATE_MAX_DRAFT]; /* the step's tokens then: one drawn, and the draft */
+    int n_draft;                      /* in the step */
     bool done;
     struct generation_result result;
 };
@@ -60,6 +67,11 @@ int generation_open(struct generation **out, struct session *s, const struct gen
         g->o.parse.ids.eos = o->ignore_eos ? -1 : o->eos;
         if (parse_new(&g->parser, &g->o.parse, o->emit, o->ctx, err)) goto fail;
     }
+    /* Without room for its block there are no drafts; that is no failure. */
+    if (o->speculate && model_has_mtp(session_model(s)) &&
+        kv_undo_rows(model_layout(session_model(s))) > GENERATE_MAX_DRAFT &&
+        kv_undo_new(&g->undo, session_pool(s), GENERATE_MAX_DRAFT, NULL))
+        g->undo = NULL;
     g->result.stats.n_prompt = g->first;
     g->result.stats.n_reused = session_fed(s);
     *out = g;
@@ -74,6 +86,7 @@ void generation_close(struct generation *g)
 {
     if (!g) return;
     parse_free(g->parser);
+    kv_undo_free(g->undo);
     sampler_free(g->sampler);
     free(g->picks);
     free(g);
@@ -123,21 +136,17 @@ static bool is_full(const struct generation *g)
     return g->result.n == g->o.max_tokens || session_length(g->session) >= g->o.max_context;
 }
 
-int generation_accept(struct generation *g, const float *logits, struct err *err)
+/* The next token, from the logits of the one before. 1: the answer is complete. */
+static int draw_next(struct generation *g, const float *logits, int *drawn, struct err *err)
 {
-    CHECK(!g->done, "the answer is complete");
     struct session *s = g->session;
-    if (g->prompt_done == 0) {
-        g->prompt_done = clock_seconds();
-        g->result.stats.prompt_seconds = g->prompt_done - g->began;
-    }
     if (is_full(g)) return finish(g, FINISH_LENGTH, err);
     struct pick pick;
     struct sampler_key key = session_key(s);
     if (sampler_pick(g->sampler, logits, session_tokens(s), session_length(s), &key, &pick, err) ||
         keep_pick(g, &pick, err))
         return -1;
-    int32_t id = pick.id;
+    int32_t id = *drawn = pick.id;
     if (session_append(s, &id, 1, err)) return -1;
     g->result.ids = session_tokens(s) + g->first;
     g->result.n++;
@@ -146,6 +155,63 @@ int generation_accept(struct generation *g, const float *logits, struct err *err
     if (rc < 0) return -1;
     if (rc) return finish(g, FINISH_STOP, err);
     return is_full(g) ? finish(g, FINISH_LENGTH, err) : 0;
+}
+
+int generation_accept(struct generation *g, const float *logits, const float *streams,
+                      struct err *err)
+{
+    CHECK(!g->done, "the answer is complete");
+    if (g->prompt_done == 0) {
+        g->prompt_done = clock_seconds();
+        g->result.stats.prompt_seconds = g->prompt_done - g->began;
+    }
+    int n = g->n_draft, right = 0, rc, id = -1;
+    for (;;) {
+        rc = draw_next(g, logits + (size_t)right * (size_t)g->vocab, &id, err);
+        if (rc || right == n || id != g->rows[1 + right] || generation_is_cancelled(g)) break;
+        right++;
+    }
+    g->n_draft = 0;
+    if (n == 0) return rc;
+    const struct config *c = model_config(session_model(g->session));
+    size_t width = (size_t)c->hc_mult * (size_t)c->dim;
+    if (right < n)
+        kv_undo_back(g->undo, g->kv, kv_length(g->kv) - n + right, streams + (size_t)right * width);
+    g->result.stats.n_drafts += n;
+    g->result.stats.n_right += right;
+    speculate_note_drafts(g->o.speculate, n, right);
+    return rc;
+}
+
+struct speculate *generation_speculate(const struct generation *g)
+{
+    return g->o.speculate;
+}
+
+bool generation_wants_draft(const struct generation *g)
+{
+    const struct session *s = g->session;
+    int n = session_length(s);
+    return g->undo && g->result.n > 0 && n - session_fed(s) == 1 &&
+           g->result.n + 1 != g->o.max_tokens && n + 1 < g->o.max_context;
+}
+
+bool generation_draft(struct generation *g, const float *mtp_logits, struct model_input *in)
+{
+    const struct session *s = g->session;
+    struct sampler_key key = session_key(s);
+    int n = session_length(s), id;
+    if (sampler_draw(g->sampler, mtp_logits, session_tokens(s), n, &key, &id, NULL)) return false;
+    if (id == g->o.eos && !g->o.ignore_eos) return false;
+    if (kv_reserve(in->kv, 2, NULL)) return false;
+    g->kv = in->kv;
+    g->rows[0] = in->tokens[0];
+    g->rows[1] = id;
+    g->n_draft = 1;
+    kv_undo_keep(g->undo, g->kv, n, 1);
+    in->tokens = g->rows;
+    in->n = in->n_logits = 2;
+    return true;
 }
 
 int generation_input(struct generation *g, int max_rows, struct model_input *in, struct err *err)
@@ -177,9 +243,8 @@ int generation_cancel(struct generation *g, struct err *err)
 
 int generation_run(struct generation *g, struct err *err)
 {
-    float *logits = malloc((size_t)g->vocab * sizeof *logits);
-    if (!logits) return err_set(err, ERR_LIMIT, "no memory for the logits of %d tokens", g->vocab);
-    int rc = 0;
+    struct round *round = NULL;
+    int rc = round_new(&round, session_model(g->session), 1, err);
     while (rc == 0 && !g->done) {
         struct model_input in;
         if (generation_is_cancelled(g)) {
@@ -187,11 +252,10 @@ int generation_run(struct generation *g, struct err *err)
             break;
         }
         rc = generation_input(g, g->o.chunk, &in, err);
-        struct model_output out = {.logits = in.n_logits ? logits : NULL};
-        if (rc == 0) rc = model_forward(session_model(g->session), &in, 1, &out, NULL, err);
-        if (rc == 0 && in.n_logits) rc = generation_accept(g, logits, err);
+        if (rc == 0) rc = round_run(round, &g, &in, 1, INT_MAX, err);
+        if (rc == 0) rc = round_accept(round, 0, err);
     }
-    free(logits);
+    round_free(round);
     return rc < 0 ? -1 : 0;
 }
 

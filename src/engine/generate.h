@@ -8,8 +8,7 @@
  *     generation_close(g);
  *
  * A scheduler of many (engine/batch.h) does what generation_run does for one: collect
- * generation_input of each, one model_forward, generation_accept for each share that asked for
- * logits. */
+ * generation_input of each, then round_run and round_accept (engine/round.h). */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -28,6 +27,10 @@ enum finish {
 /* "stop", "length", "tool_calls", "cancelled". */
 const char *finish_name(enum finish f);
 
+struct speculate;
+
+enum { GENERATE_MAX_DRAFT = 1 }; /* drafted tokens in a step */
+
 struct generate_options {
     int max_tokens;  /* of the answer; -1: until the context is full; 0: feed the prompt only */
     int max_context; /* most tokens that the session may hold, prompt included */
@@ -39,18 +42,22 @@ struct generate_options {
      * from eos above. */
     const struct tokenizer *tokenizer;
     struct parse_options parse;
-    void (*emit)(void *ctx, const struct parse_event *e); /* or NULL */
+    void (*emit)(void *ctx, const struct parse_event *e); /* or NULL; leaves the session alone */
     void *ctx;
     const atomic_bool *cancel; /* or NULL; looked at before each step */
     /* When not NULL, gets a fork just before the prompt's last token (the caller frees it): the point
      * where a later turn's prompt can differ, since that token opens or closes the reasoning. */
     struct session **snapshot;
+    /* Drafts by MTP where this controller wants them (engine/speculate.h, engine/round.h): they change speed
+     * only. Borrowed; one for all answers of a step. NULL, or a model without MTP: none. */
+    struct speculate *speculate;
 };
 
 struct generation_stats {
     int n_prompt; /* tokens in the session when it began */
     int n_reused; /* of these, already in its state */
     int n_generated;
+    int n_drafts, n_right; /* tokens drafted, and of these the ones that came true */
     double prompt_seconds; /* for display: from the first step to the first token, */
     double decode_seconds; /* and from there to the end */
 };
@@ -81,9 +88,19 @@ MUST_USE int generation_run(struct generation *g, struct err *err);
 MUST_USE int generation_input(struct generation *g, int max_rows, struct model_input *in,
                               struct err *err);
 
-/* For a scheduler: draws from the logits [V] of the session's last token. 1: the answer is complete.
- * Else the drawn token is pending and wants to be fed. */
-MUST_USE int generation_accept(struct generation *g, const float *logits, struct err *err);
+/* For a scheduler, between generation_input and the pass. The controller of its options; whether a draft may
+ * come behind its share, which is then one token drawn before; and that draft, drawn from MTP's logits [V]
+ * for that token: *in gets a row more and wants logits of both. False when there is to be none: it would
+ * end the answer, or there is no room for it. */
+struct speculate *generation_speculate(const struct generation *g);
+bool generation_wants_draft(const struct generation *g);
+bool generation_draft(struct generation *g, const float *mtp_logits, struct model_input *in);
+
+/* For a scheduler: draws from the logits of the session's last token, and of the draft behind it when it
+ * is right: logits [1 or 2, V], and with a draft the streams [2, n D] of these rows. 1: the answer is
+ * complete. Else the token drawn last is pending and wants to be fed. */
+MUST_USE int generation_accept(struct generation *g, const float *logits, const float *streams,
+                               struct err *err);
 
 /* For a scheduler: whether options.cancel is set; and the end of the answer at what it has, which is
  * FINISH_CANCELLED. The session is as good as before. */

@@ -288,8 +288,8 @@ static void report_logprobs(const struct sampler *s, const float *logits, struct
     pick->logprob = (logits[pick->id] - m) - log_z;
 }
 
-int sampler_pick(struct sampler *s, const float *logits, const int32_t *history, int n,
-                 const struct sampler_key *key, struct pick *out, struct err *err)
+int sampler_draw(struct sampler *s, const float *logits, const int32_t *history, int n,
+                 const struct sampler_key *key, int *id, struct err *err)
 {
     for (int i = 0; i < s->vocab; i++)
         if (!isfinite(logits[i]))
@@ -301,8 +301,15 @@ int sampler_pick(struct sampler *s, const float *logits, const int32_t *history,
         s->logits[s->bias[i].id] += s->bias[i].bias;
     for (int i = 0; i < s->vocab; i++) /* a penalty can overflow */
         s->logits[i] = fminf(fmaxf(s->logits[i], -FLT_MAX), FLT_MAX);
+    *id = s->o.temperature == 0 ? largest(s->logits, s->vocab) : draw(s, key, n);
+    return 0;
+}
+
+int sampler_pick(struct sampler *s, const float *logits, const int32_t *history, int n,
+                 const struct sampler_key *key, struct pick *out, struct err *err)
+{
     *out = (struct pick){0};
-    out->id = s->o.temperature == 0 ? largest(s->logits, s->vocab) : draw(s, key, n);
+    if (sampler_draw(s, logits, history, n, key, &out->id, err)) return -1;
     if (s->o.logprobs >= 0) report_logprobs(s, logits, out);
     return 0;
 }

@@ -75,6 +75,10 @@ MUST_USE int sampler_new(struct sampler **out, const struct sampler_options *o, 
                          struct err *err);
 void sampler_free(struct sampler *s); /* takes NULL */
 
+/* The token alone: *id, as sampler_pick would choose it; for a draft. */
+MUST_USE int sampler_draw(struct sampler *s, const float *logits, const int32_t *history, int n,
+                          const struct sampler_key *key, int *id, struct err *err);
+
 /* logits [V]; history: the n tokens before the one to be drawn. ERR_NUMERIC when a logit is NaN or
  * infinite. */
 MUST_USE int sampler_pick(struct sampler *s, const float *logits, const int32_t *history, int n,

@@ -101,6 +101,11 @@ const struct kv *session_kv(const struct session *s)
     return s->kv;
 }
 
+struct kv_pool *session_pool(const struct session *s)
+{
+    return s->pool;
+}
+
 int session_common(const struct session *s, const int32_t *tokens, int n)
 {
     int i = 0;

@@ -59,6 +59,7 @@ MUST_USE int session_feed(struct session *s, int end, int chunk, float *logits,
 
 struct model *session_model(const struct session *s);
 const struct kv *session_kv(const struct session *s);
+struct kv_pool *session_pool(const struct session *s);
 
 /* For loaders: a session of these tokens whose first kv_length(kv) are fed. Takes kv over, also on
  * failure. */

@@ -1,6 +1,7 @@
 #include "engine/state_file.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -441,4 +442,14 @@ int session_load(struct session **out, struct model *m, struct kv_pool *pool,
     if (!rc) rc = session_from_state(out, m, pool, &want, &v, path, err);
     free(data);
     return rc;
+}
+
+bool session_file_has_mtp(const char *path)
+{
+    uint8_t head[AT_LAYOUT];
+    FILE *f = fopen(path, "rbe");
+    if (!f) return false;
+    bool read = fread(head, sizeof head, 1, f) == 1;
+    fclose(f);
+    return read && !memcmp(head, MAGIC, sizeof MAGIC) && get_u32(head + AT_MTP) == 1;
 }

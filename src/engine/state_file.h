@@ -23,6 +23,7 @@
  * against an author: a file is as trusted as its owner. Its numbers cannot reach outside their
  * sections, whatever they are. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -100,6 +101,9 @@ MUST_USE int session_save(const struct session *s, const uint8_t model_digest[32
  * (ERR_FORMAT; the message says which). ERR_LIMIT when the pool is full. */
 MUST_USE int session_load(struct session **out, struct model *m, struct kv_pool *pool,
                           const uint8_t model_digest[32], const char *path, struct err *err);
+
+/* Whether the file holds MTP state; false when it cannot be read or is none (session_load says why). */
+bool session_file_has_mtp(const char *path);
 
 /* The second half, for bytes from elsewhere. */
 MUST_USE int session_from_state(struct session **out, struct model *m, struct kv_pool *pool,

@@ -49,6 +49,8 @@ static void tell(struct asked *q, const struct generation_result *r)
     s->stats->n_answers++;
     s->stats->n_tokens += r->n;
     s->stats->n_prompt_tokens += r->stats.n_prompt;
+    s->stats->n_drafts += r->stats.n_drafts;
+    s->stats->n_right += r->stats.n_right;
     progress_add(s->progress, 1);
     if (s->failure.code == ERR_NONE && s->o->answered(s->o->ctx, &a, &s->failure))
         CHECK(s->failure.code != ERR_NONE, "a failure without a message");

@@ -42,6 +42,7 @@ struct solve_stats {
     int n_planned, n_answers; /* answers wanted and complete */
     int64_t n_tokens;         /* drawn for the complete ones */
     int64_t n_prompt_tokens;
+    int64_t n_drafts, n_right; /* tokens drafted for them, and of these the ones that came true */
     double seconds;
     bool cancelled;
 };

@@ -110,40 +110,57 @@ static void head(struct step *s, const struct model *m, float *out, const struct
     step_release(s, mark);
 }
 
+/* The MTP block over the pairs of the step's rows: hs [T, n D] streams at their positions. logits
+ * NULL: only the rows that its ring needs. */
+static void mtp_pairs(struct step *s, struct model *m, const struct tensor *hs, bool keep,
+                      float *logits)
+{
+    const struct config *c = &m->config;
+    const struct mtp *mtp = m->mtp;
+    int rows = hs->rows;
+    struct tensor in = step_f32(s, rows, hs->cols), cs[ROPE_KINDS];
+    rope_tables(s, m, cs);
+    op_mtp_join(s, &(struct mtp_join_args){.h = &in,
+                                           .hs = hs,
+                                           .embed = m->embed,
+                                           .enorm = mtp->enorm,
+                                           .hnorm = mtp->hnorm,
+                                           .e_proj = mtp->e_proj,
+                                           .h_proj = mtp->h_proj,
+                                           .n = c->hc_mult,
+                                           .eps = c->norm_eps});
+    if (!logits) {
+        layer_keep_rows(s, c, &mtp->block, &in, cs);
+        return;
+    }
+    layer_forward(s, c, &mtp->block, &in, cs, keep);
+    for (int t = 0; t < rows; t++)
+        m->pass.mtp_row[t] = t;
+    head(s, m, logits, &in, m->pass.mtp_row, rows, &mtp->hc_head, mtp->norm);
+}
+
 /* The MTP block over the pairs that this step completes; keeps its ring in step with the main
  * layers. */
 static void mtp_forward(struct step *s, struct model *m, const struct tensor *h,
                         struct model_output *out)
 {
-    const struct config *c = &m->config;
-    const struct mtp *mtp = m->mtp;
     struct step_rows main = s->rows;
     lay_mtp_rows(&m->pass, &s->rows, &main);
-    s->layer = c->n_layers;
-
-    int rows = s->rows.n_rows, width = c->hc_mult * c->dim;
-    struct tensor hs = step_f32(s, rows, width), in = step_f32(s, rows, width);
+    s->layer = m->config.n_layers;
+    struct tensor hs = step_f32(s, s->rows.n_rows, h->cols);
     op_mtp_streams(s, &(struct mtp_streams_args){&hs, h, m->pass.mtp_row, m->pass.mtp_last,
                                                  m->layout.mtp_streams});
-    if (rows) {
-        struct tensor cs[ROPE_KINDS];
-        rope_tables(s, m, cs);
-        op_mtp_join(s, &(struct mtp_join_args){.h = &in,
-                                               .hs = &hs,
-                                               .embed = m->embed,
-                                               .enorm = mtp->enorm,
-                                               .hnorm = mtp->hnorm,
-                                               .e_proj = mtp->e_proj,
-                                               .h_proj = mtp->h_proj,
-                                               .n = c->hc_mult,
-                                               .eps = c->norm_eps});
-        layer_forward(s, c, &mtp->block, &in, cs);
-        for (int t = 0; t < rows; t++)
-            m->pass.mtp_row[t] = t;
-        head(s, m, out->mtp_logits, &in, m->pass.mtp_row, rows, &mtp->hc_head, mtp->norm);
-    }
-    out->n_mtp = rows;
+    if (hs.rows) mtp_pairs(s, m, &hs, true, out->mtp_logits);
+    out->n_mtp = hs.rows;
     s->rows = main;
+}
+
+static void read_streams(struct step *s, float *out, const struct tensor *h, const int *rows, int n)
+{
+    size_t width = (size_t)h->cols;
+    for (int i = 0; out && i < n; i++)
+        step_read(s, out + (size_t)i * width,
+                  &(struct tensor){1, h->cols, h->data + (size_t)rows[i] * width});
 }
 
 int model_forward(struct model *m, const struct model_input *in, int n_in, struct model_output *out,
@@ -167,9 +184,10 @@ int model_forward(struct model *m, const struct model_input *in, int n_in, struc
     struct tensor h = step_f32(&s, n_rows, c->hc_mult * c->dim);
     op_embed(&s, &(struct embed_args){&h, m->embed});
     for (s.layer = 0; s.layer < c->n_layers; s.layer++)
-        layer_forward(&s, c, &m->layers[s.layer], &h, cs);
+        layer_forward(&s, c, &m->layers[s.layer], &h, cs, true);
     s.layer = -1;
     head(&s, m, out->logits, &h, m->pass.logit_rows, n_logits, &m->hc_head, m->norm);
+    read_streams(&s, out->streams, &h, m->pass.logit_rows, n_logits);
     out->n_mtp = 0;
     if (m->mtp) mtp_forward(&s, m, &h, out);
 
@@ -177,4 +195,42 @@ int model_forward(struct model *m, const struct model_input *in, int n_in, struc
     for (int i = 0; i < n_in; i++)
         kv_advance(in[i].kv, in[i].n);
     return 0;
+}
+
+/* One pair of each sequence: the streams that it kept, at the position before the token's. */
+static int lay_draft_rows(const struct model *m, struct pass *p, struct step_rows *rows,
+                          const struct model_draft *in, int n, struct err *err)
+{
+    for (int i = 0; i < n; i++) {
+        int pos = kv_length(in[i].kv);
+        CHECK(pos >= 1, "a draft for an empty sequence");
+        if (in[i].token < 0 || in[i].token >= m->config.vocab)
+            return err_set(err, ERR_ARGUMENT, "token id %d is not in the vocabulary of %d",
+                           in[i].token, m->config.vocab);
+        p->mtp_seqs[i] = (struct step_seq){i, 1, pos - 1, kv_live(in[i].kv), kv_pages(in[i].kv)};
+        p->mtp_tokens[i] = in[i].token;
+        p->mtp_pos[i] = pos - 1;
+        p->mtp_seq[i] = i;
+        p->mtp_row[i] = -1;
+    }
+    *rows = (struct step_rows){n, n, p->mtp_tokens, p->mtp_pos, p->mtp_seq, p->mtp_seqs};
+    return 0;
+}
+
+int model_draft(struct model *m, const struct model_draft *in, int n, float *logits,
+                struct err *err)
+{
+    CHECK(m->mtp && logits && n >= 1, "drafts of %d sequences", n);
+    struct step_rows rows;
+    pass_reserve(&m->pass, n, n);
+    if (lay_draft_rows(m, &m->pass, &rows, in, n, err)) return -1;
+
+    struct step s;
+    step_begin(&s, m->backend, &rows, NULL);
+    s.layer = m->config.n_layers;
+    struct tensor hs = step_f32(&s, n, m->config.hc_mult * m->config.dim);
+    op_mtp_streams(
+        &s, &(struct mtp_streams_args){&hs, &hs, m->pass.mtp_row, NULL, m->layout.mtp_streams});
+    mtp_pairs(&s, m, &hs, false, logits);
+    return step_end(&s, err);
 }

@@ -1,5 +1,6 @@
 #include "model/kv.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,4 +285,137 @@ int kv_import(struct kv **out, struct kv_pool *p, int length, struct err *err)
     kv->length = length;
     *out = kv;
     return 0;
+}
+
+/* --- taking back --- */
+
+struct kv_undo {
+    struct kv_pool *pool;
+    struct block *block; /* [cap] slots of what one position overwrites */
+    int cap, first, n;   /* positions kept: [first, first + n) */
+};
+
+int kv_undo_rows(const struct kv_layout *l)
+{
+    int least = INT32_MAX;
+    for (int i = 0; i < l->n_layers; i++) {
+        const struct layer_kv *k = &l->layer[i];
+        if (k->window < least) least = k->window;
+        if (k->ratio && k->carry.slots < least) least = k->carry.slots;
+        if (k->ratio == 4 && k->key_carry.slots < least) least = k->key_carry.slots;
+    }
+    return least;
+}
+
+static size_t carry_bytes(const struct carry_place *c)
+{
+    return 2 * align8((size_t)c->width * sizeof(float));
+}
+
+size_t kv_undo_bytes(const struct kv_layout *l, int n)
+{
+    size_t size = 0;
+    for (int i = 0; i < l->n_layers; i++) {
+        const struct layer_kv *k = &l->layer[i];
+        size += align8(k->row_bytes);
+        if (k->ratio) size += carry_bytes(&k->carry) + align8(k->row_bytes);
+        if (k->ratio == 4) size += carry_bytes(&k->key_carry) + align8(k->key_bytes);
+    }
+    return (size_t)n * size;
+}
+
+int kv_undo_new(struct kv_undo **out, struct kv_pool *p, int n, struct err *err)
+{
+    CHECK(n >= 1 && n < kv_undo_rows(p->layout), "kv: %d rows to be taken back", n);
+    struct block *block = block_new(p, kv_undo_bytes(p->layout, n), err);
+    *out = NULL;
+    if (!block) return -1;
+    *out = xcalloc(1, sizeof **out);
+    **out = (struct kv_undo){.pool = p, .block = block, .cap = n};
+    return 0;
+}
+
+void kv_undo_free(struct kv_undo *u)
+{
+    if (!u) return;
+    block_drop(u->pool, u->block);
+    free(u);
+}
+
+/* Copies between a sequence and the place in the undo block where `kept` stands, and moves that on. */
+struct mover {
+    struct backend *backend;
+    char *kept;
+    bool back;
+};
+
+static void move_bytes(struct mover *m, void *block, size_t offset, size_t size)
+{
+    char *there = (char *)block + offset;
+    m->backend->block_copy(m->backend, m->back ? there : m->kept, m->back ? m->kept : there, size);
+    m->kept += align8(size);
+}
+
+static void move_carry(struct mover *m, void *live, const struct carry_place *c, int pos)
+{
+    size_t size = (size_t)c->width * sizeof(float), at = (size_t)(pos % c->slots) * size;
+    move_bytes(m, live, c->k + at, size);
+    move_bytes(m, live, c->s + at, size);
+}
+
+/* The entry that position pos closes, if it does. */
+static void move_entry(struct mover *m, void *const *pages, const struct layer_kv *k, int pos)
+{
+    if ((pos + 1) % k->ratio) return;
+    void *page = pages[pos / KV_PAGE];
+    size_t at = (size_t)(pos % KV_PAGE / k->ratio);
+    move_bytes(m, page, k->rows + at * k->row_bytes, k->row_bytes);
+    if (k->ratio == 4) move_bytes(m, page, k->keys + at * k->key_bytes, k->key_bytes);
+}
+
+/* Everything that position pos writes but the kept streams. MTP's ring is one position behind. */
+static void move_position(struct mover *m, const struct kv *kv, int pos)
+{
+    const struct kv_layout *l = kv->pool->layout;
+    for (int i = 0; i < l->n_layers; i++) {
+        const struct layer_kv *k = &l->layer[i];
+        bool is_mtp = l->mtp < l->live_bytes && i == l->n_layers - 1;
+        int slot = (is_mtp ? pos - 1 : pos) % k->window;
+        move_bytes(m, kv->live->data, k->ring + (size_t)slot * k->row_bytes, k->row_bytes);
+        if (k->ratio) move_carry(m, kv->live->data, &k->carry, pos);
+        if (k->ratio == 4) move_carry(m, kv->live->data, &k->key_carry, pos);
+        if (k->ratio) move_entry(m, kv->data, k, pos);
+    }
+}
+
+static void move_positions(struct kv_undo *u, const struct kv *kv, int from, bool back)
+{
+    size_t size = kv_undo_bytes(kv->pool->layout, 1);
+    CHECK(from >= u->first && from >= 1 && kv->live->refs == 1, "kv: taking back from %d", from);
+    for (int pos = from; pos < u->first + u->n; pos++) {
+        char *kept = (char *)u->block->data + (size_t)(pos - u->first) * size;
+        move_position(&(struct mover){kv->pool->backend, kept, back}, kv, pos);
+    }
+}
+
+void kv_undo_keep(struct kv_undo *u, const struct kv *kv, int first, int n)
+{
+    CHECK(n >= 1 && n <= u->cap, "kv: %d of at most %d rows to be kept", n, u->cap);
+    CHECK(first >= kv->length && first + n - kv->length <= kv_undo_rows(kv->pool->layout),
+          "kv: rows to be kept from %d on, the state has %d", first, kv->length);
+    u->first = first;
+    u->n = n;
+    move_positions(u, kv, first, false);
+}
+
+void kv_undo_back(struct kv_undo *u, struct kv *kv, int from, const float *streams)
+{
+    const struct kv_layout *l = kv->pool->layout;
+    CHECK(kv->length == u->first + u->n && from < kv->length, "kv: %d positions, kept %d to %d",
+          kv->length, u->first, u->first + u->n);
+    move_positions(u, kv, from, true);
+    if (l->mtp < l->live_bytes)
+        kv_write(kv, KV_LIVE, l->mtp_streams, streams, l->live_bytes - l->mtp_streams);
+    kv->length = from;
+    u->n = from - u->first;
 }

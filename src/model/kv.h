@@ -3,7 +3,8 @@
  * It is a list of references to blocks: one live block (rings, carries, MTP) and one page per 128
  * positions (ops/kv.h). A fork copies references; a write to a shared block copies the block first. So a
  * snapshot is a fork, and rolling back is keeping the snapshot and freeing the other. There is no
- * truncation: V4's state cannot be rewound.
+ * truncation: V4's state cannot be rewound, but for the last rows of a step whose old contents were kept
+ * (struct kv_undo).
  * One thread uses a pool and its sequences at a time. */
 #pragma once
 #include <stdint.h>
@@ -51,6 +52,29 @@ void kv_advance(struct kv *kv, int n); /* n positions have been computed */
 void *kv_live(const struct kv *kv);
 void **kv_pages(const struct kv *kv);
 int kv_n_pages(const struct kv *kv); /* pages that hold positions [0, length) */
+
+/* What the last rows of a step overwrite, kept so that these rows can be taken back: the state is then, byte
+ * for byte, the one that a step without them would have left. For guesses that turn out wrong. Costs
+ * copies of a few rows per layer, and no memory after kv_undo_new. */
+struct kv_undo;
+
+/* Rows that a step may have when some of them are to be taken back: no more than the smallest ring or carry
+ * of the layout has slots. */
+int kv_undo_rows(const struct kv_layout *l);
+size_t kv_undo_bytes(const struct kv_layout *l, int n); /* of the block of a kv_undo */
+
+/* For at most n rows, 1 <= n < kv_undo_rows. The block comes from the pool: ERR_LIMIT when it is full. */
+MUST_USE int kv_undo_new(struct kv_undo **out, struct kv_pool *p, int n, struct err *err);
+void kv_undo_free(struct kv_undo *u); /* takes NULL */
+
+/* Before a step of at most kv_undo_rows positions, whose last n may be taken back: keeps what they
+ * overwrite. The step's positions have been reserved (kv_reserve); `first` is the first of the n. */
+void kv_undo_keep(struct kv_undo *u, const struct kv *kv, int first, int n);
+
+/* After that step and before anything else happens to kv: takes back positions from `from` on, one of those
+ * kept. streams: the streams at from - 1 (model_output.streams), host memory; not looked at in a
+ * layout without MTP. */
+void kv_undo_back(struct kv_undo *u, struct kv *kv, int from, const float *streams);
 
 /* Copies to and from the host, byte exact: the live block, or page i. kv_import makes a sequence of
  * `length` positions with zeroed blocks, to be filled by kv_write. */

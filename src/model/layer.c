@@ -67,10 +67,24 @@ static int most_selected(const struct step *s, const struct config *c)
     return most < c->index_topk ? most : c->index_topk;
 }
 
+/* The attention rows of this step in stored form. kv [T, d] is normed in place. */
+static struct rows append_rows(struct step *s, const struct config *c, const struct layer *l,
+                               struct tensor *kv, const struct tensor *cs)
+{
+    struct rows stored = step_stored(s, kv->rows, l->kv->row_bytes);
+    op_rows_append(s, &(struct rows_append_args){.rows = &stored,
+                                                 .kv = kv,
+                                                 .norm = l->attn.kv_norm,
+                                                 .cs = cs,
+                                                 .layer = l->kv,
+                                                 .eps = c->norm_eps});
+    return stored;
+}
+
 /* y = Attention(x). Window rows for every layer; compressed entries for R > 0, all of them in HCA
- * layers, those that the indexer selects in CSA layers (R = 4). */
+ * layers, those that the indexer selects in CSA layers (R = 4). keep: the rows go into the ring. */
 static void attention(struct step *s, const struct config *c, const struct layer *l,
-                      struct tensor *y, const struct acts *x, const struct tensor *cs)
+                      struct tensor *y, const struct acts *x, const struct tensor *cs, bool keep)
 {
     const struct attention *a = &l->attn;
     int rows = x->rows, heads_dim = c->n_heads * c->head_dim;
@@ -94,13 +108,7 @@ static void attention(struct step *s, const struct config *c, const struct layer
                                      .rope_dim = c->rope_dim,
                                      .eps = c->norm_eps});
 
-    struct rows stored = step_stored(s, rows, l->kv->row_bytes);
-    op_rows_append(s, &(struct rows_append_args){.rows = &stored,
-                                                 .kv = &z.kv,
-                                                 .norm = a->kv_norm,
-                                                 .cs = cs,
-                                                 .layer = l->kv,
-                                                 .eps = c->norm_eps});
+    struct rows stored = append_rows(s, c, l, &z.kv, cs);
     if (l->kv->ratio) compress(s, c, l, &a->compressor, &z.k, &z.s, 0);
 
     struct itensor ids = {0}, count = {0};
@@ -131,6 +139,7 @@ static void attention(struct step *s, const struct config *c, const struct layer
                                     .layer = l->kv,
                                     .n_heads = c->n_heads,
                                     .scale = (float)(1.0 / __builtin_sqrt((double)c->head_dim))});
+    if (keep) op_rows_keep(s, &(struct rows_keep_args){&stored, l->kv});
     struct acts groups = step_acts(s, rows, c->o_groups * c->o_lora);
     op_project_grouped(s, &(struct project_grouped_args){
                               .y = &groups, .x = &o, .w = a->wo_a, .groups = c->o_groups});
@@ -164,7 +173,7 @@ static void moe(struct step *s, const struct config *c, const struct layer *l, s
 
 /* h = join(block(mix(h))) around a block, twice. */
 void layer_forward(struct step *s, const struct config *c, const struct layer *l, struct tensor *h,
-                   const struct tensor cs[ROPE_KINDS])
+                   const struct tensor cs[ROPE_KINDS], bool keep)
 {
     int rows = h->rows;
     size_t mark = step_mark(s);
@@ -175,12 +184,28 @@ void layer_forward(struct step *s, const struct config *c, const struct layer *l
 
     struct hyper hc = hyper_of(c, &l->hc_attn);
     op_hc_mix(s, &(struct hc_mix_args){&x, &post, &comb, h, &hc, l->attn_norm});
-    attention(s, c, l, &y, &x, &cs[l->rope_kind]);
+    attention(s, c, l, &y, &x, &cs[l->rope_kind], keep);
     op_hc_join(s, &(struct hc_join_args){h, &y, &post, &comb});
 
     hc = hyper_of(c, &l->hc_ffn);
     op_hc_mix(s, &(struct hc_mix_args){&x, &post, &comb, h, &hc, l->ffn_norm});
     moe(s, c, l, &y, &x);
     op_hc_join(s, &(struct hc_join_args){h, &y, &post, &comb});
+    step_release(s, mark);
+}
+
+void layer_keep_rows(struct step *s, const struct config *c, const struct layer *l,
+                     const struct tensor *h, const struct tensor cs[ROPE_KINDS])
+{
+    size_t mark = step_mark(s);
+    struct acts x = step_acts(s, h->rows, c->dim);
+    struct tensor kv = step_f32(s, h->rows, l->kv->head_dim);
+    struct tensor post = step_f32(s, h->rows, c->hc_mult);
+    struct tensor comb = step_f32(s, h->rows, c->hc_mult * c->hc_mult);
+    struct hyper hc = hyper_of(c, &l->hc_attn);
+    op_hc_mix(s, &(struct hc_mix_args){&x, &post, &comb, h, &hc, l->attn_norm});
+    op_matmul(s, &kv, &x, l->attn.wkv);
+    struct rows stored = append_rows(s, c, l, &kv, &cs[l->rope_kind]);
+    op_rows_keep(s, &(struct rows_keep_args){&stored, l->kv});
     step_release(s, mark);
 }

@@ -76,9 +76,15 @@ MUST_USE int model_list(struct model *m, const struct weights *w, struct err *er
 /* Frequencies of both rope kinds (rope.c). */
 void model_rope_init(struct model *m);
 
-/* One layer over the step's rows: h [T, n D] in place; cs[kind] are the rope tables of the rows. */
+/* One layer over the step's rows: h [T, n D] in place; cs[kind] are the rope tables of the rows.
+ * keep false: the ring stays as it is; for a layer without compression, whose state is the ring alone. */
 void layer_forward(struct step *s, const struct config *c, const struct layer *l, struct tensor *h,
-                   const struct tensor cs[ROPE_KINDS]);
+                   const struct tensor cs[ROPE_KINDS], bool keep);
+
+/* Only what layer_forward leaves in the ring of a layer without compression: for when nobody wants its
+ * output. */
+void layer_keep_rows(struct step *s, const struct config *c, const struct layer *l,
+                     const struct tensor *h, const struct tensor cs[ROPE_KINDS]);
 
 /* The mixing parameters of a hyper-connection as ops take them. */
 struct hyper hyper_of(const struct config *c, const struct hyper_weights *w);

@@ -44,6 +44,9 @@ struct model_output {
     float *mtp_logits; /* NULL, or room for [sum of n, V]: MTP's logits for every pair
                           (streams at p - 1, token at p) that the step completes */
     int n_mtp;         /* out: rows of mtp_logits */
+    float
+        *streams; /* NULL, or room for [sum of n_logits, n D]: the streams after the last layer, of
+                          the rows that have logits (for kv_undo_back) */
 };
 
 /* Runs all inputs in one step and advances their kv. The same bits for every way to cut or mix.
@@ -52,3 +55,15 @@ struct model_output {
 MUST_USE int model_forward(struct model *m, const struct model_input *in, int n_in,
                            struct model_output *out, const struct observer *observer,
                            struct err *err);
+
+/* A sequence and the token that comes next in it, at position kv_length >= 1. */
+struct model_draft {
+    const struct kv *kv;
+    int token; /* in [0, vocab), checked */
+};
+
+/* What the MTP block, run alone, expects after that token: logits [n, V] of the position behind it, the
+ * caller's host memory. Much cheaper than a forward pass, and only a guess. Leaves every state as it is. The
+ * model must have MTP. ERR_NUMERIC, ERR_LIMIT as model_forward; the sequences stay good. */
+MUST_USE int model_draft(struct model *m, const struct model_draft *in, int n, float *logits,
+                         struct err *err);

@@ -20,6 +20,6 @@ struct attend_args {
 };
 
 /* Keys of the query at position t: raw rows of positions max(0, t - window + 1) .. t (from the ring, or
- * from `rows` when they are of this step), then entries. Then the last `window` rows of each sequence
- * go into its ring. */
+ * from `rows` when they are of this step), then entries. The ring
+ * stays as it is (op_rows_keep). */
 void op_attend(struct step *s, const struct attend_args *a);

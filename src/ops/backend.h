@@ -50,6 +50,7 @@ struct backend {
     void (*project_grouped)(struct step *s, const struct project_grouped_args *a);
     void (*norm)(struct step *s, const struct norm_args *a);
     void (*rows_append)(struct step *s, const struct rows_append_args *a);
+    void (*rows_keep)(struct step *s, const struct rows_keep_args *a);
     void (*compress)(struct step *s, const struct compress_args *a);
     void (*query)(struct step *s, const struct query_args *a);
     void (*select)(struct step *s, const struct select_args *a);

@@ -118,6 +118,14 @@ void op_rows_append(struct step *s, const struct rows_append_args *a)
     observe(s, OP_ROWS_APPEND, a->kv, NULL);
 }
 
+void op_rows_keep(struct step *s, const struct rows_keep_args *a)
+{
+    if (failed(s)) return;
+    CHECK(a->rows->rows == s->rows.n_rows && a->rows->row_bytes == a->layer->row_bytes,
+          "rows_keep: %d rows", a->rows->rows);
+    s->backend->rows_keep(s, a);
+}
+
 void op_compress(struct step *s, const struct compress_args *a)
 {
     if (failed(s)) return;

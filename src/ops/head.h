@@ -23,7 +23,7 @@ struct mtp_streams_args {
     struct tensor *hs;      /* out [T', n D]: streams at the positions of the step's rows */
     const struct tensor *h; /* [T, n D] streams of the main pass, rows grouped by sequence */
     const int *row;         /* [T'] row of h, or -1: the streams kept in the live block */
-    const int *last;        /* [n_seqs] row of h to keep in the live block */
+    const int *last;        /* [n_seqs] row of h to keep in the live block; NULL: keep none */
     size_t kept;            /* its offset there: n D f32 values */
 };
 

@@ -32,8 +32,16 @@ struct rows_append_args {
 };
 
 /* RMS norm, rope on the last r values at the row's position, fp8_sim on the others, store. The ring
- * takes them later (op_attend), since rows of this step may still need what they replace. */
+ * takes them later (op_rows_keep), since rows of this step may still need what they replace. */
 void op_rows_append(struct step *s, const struct rows_append_args *a);
+
+struct rows_keep_args {
+    const struct rows *rows; /* of this step, from op_rows_append */
+    const struct layer_kv *layer;
+};
+
+/* The last `window` rows of each sequence go into its ring. After op_attend, if there is one. */
+void op_rows_keep(struct step *s, const struct rows_keep_args *a);
 
 struct compress_args {
     const struct tensor *k, *s; /* [T, coff e]; S without ape; coff = 2 when R = 4, else 1 */

@@ -11,6 +11,7 @@ const char *op_name(enum op op)
         [OP_PROJECT] = "project",
         [OP_NORM] = "norm",
         [OP_ROWS_APPEND] = "rows_append",
+        [OP_ROWS_KEEP] = "rows_keep",
         [OP_COMPRESS] = "compress",
         [OP_QUERY] = "query",
         [OP_SELECT] = "select",

@@ -37,6 +37,7 @@ enum op {
     OP_PROJECT,
     OP_NORM,
     OP_ROWS_APPEND,
+    OP_ROWS_KEEP,
     OP_COMPRESS,
     OP_QUERY,
     OP_SELECT,

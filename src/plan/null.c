@@ -188,7 +188,16 @@ static void null_rows_append(struct step *s, const struct rows_append_args *a)
 {
     struct ledger_entry *e = entry_of(s, OP_ROWS_APPEND);
     e->float_ops += 8 * product(a->kv->rows, a->kv->cols, 1);
-    e->state_bytes += (uint64_t)a->rows->rows * a->rows->row_bytes;
+}
+
+static void null_rows_keep(struct step *s, const struct rows_keep_args *a)
+{
+    struct ledger_entry *e = entry_of(s, OP_ROWS_KEEP);
+    for (int i = 0; i < s->rows.n_seqs; i++) {
+        int n = s->rows.seqs[i].n;
+        e->state_bytes +=
+            product(n < a->layer->window ? n : a->layer->window, 1, 1) * a->layer->row_bytes;
+    }
 }
 
 static void null_compress(struct step *s, const struct compress_args *a)
@@ -316,6 +325,7 @@ struct backend *null_open(enum numeric_mode mode)
         .project_grouped = null_project_grouped,
         .norm = null_norm,
         .rows_append = null_rows_append,
+        .rows_keep = null_rows_keep,
         .compress = null_compress,
         .query = null_query,
         .select = null_select,

@@ -245,4 +245,15 @@ if run_eval --task "$DIR/p.jsonl" -n 1 >/dev/full; then
 else
     equal "a full disk under stdout" "$(cat "$DIR/stderr")" "tenon: cannot write to standard output"
 fi
+# ---- drafts ----
+for draft in off on; do
+    "$T" eval $NANO --task tests/data/problems.jsonl --limit 6 -n 80 --temp 1 --batch 3 --draft $draft --json \
+        --out "$DIR/drafts.$draft" >"$DIR/json.$draft"
+done
+equal "the same answers with drafts" "$(sort "$DIR/drafts.on")" "$(sort "$DIR/drafts.off")"
+equal "which are counted" "$(field 'j["drafts"]["made"] > j["drafts"]["right"] > 0' <"$DIR/json.on")" True
+equal "off there are none" "$(field 'j["drafts"]["made"]' <"$DIR/json.off")" 0
+equal "the table tells too" "$("$T" eval $NANO --task tests/data/problems.jsonl --limit 2 -n 80 --draft on |
+    grep -c 'drafts right')" 1
+misused "drafts of a text" eval $NANO --ppl README.md --draft on
 finish

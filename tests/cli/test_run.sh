@@ -37,6 +37,41 @@ equal "log-probabilities" \
     "$(field '[(p["id"] == i, len(p["top"]), p["logprob"] <= 0) for p, i in zip(j["logprobs"], j["ids"])]' <<<"$logprobs")" \
     "[(True, 2, True), (True, 2, True), (True, 2, True)]"
 
+# ---- drafts ----
+NANO=models/nano
+"$T" convert "$ZETA" "$DIR/plain.gguf" >/dev/null 2>&1 # leaves MTP out
+for temp in 0 1; do
+    off=$("$T" run $NANO -p "What is 17 + 25?" --temp $temp --seed 3 -n 60 --draft off --json)
+    on=$("$T" run $NANO -p "What is 17 + 25?" --temp $temp --seed 3 -n 60 --draft on --json)
+    equal "the same answer with drafts, --temp $temp" "$(field '*j["ids"], j["content"], j["finish_reason"]' <<<"$on")" \
+        "$(field '*j["ids"], j["content"], j["finish_reason"]' <<<"$off")"
+    equal "drafts are counted" "$(field 'j["drafts"]["made"] > j["drafts"]["right"] * 0.9 > 5' <<<"$on")" True
+    equal "and off there are none" "$(field 'j["drafts"]' <<<"$off")" "{'made': 0, 'right': 0}"
+    equal "auto too is the same" "$("$T" run $NANO -p "What is 17 + 25?" --temp $temp --seed 3 -n 60 --draft auto)" \
+        "$(field 'j["content"]' <<<"$off")"
+done
+equal "--stats tells of drafts" "$("$T" run $NANO -p "What is 17 + 25?" --temp 0 --draft on --stats 2>&1 >/dev/null |
+    grep -c 'of .* drafts right')" 1
+equal "a model without MTP has none" "$("$T" run "$DIR/plain.gguf" --tokens "$DIR/ids" --temp 0 -n 3 --json |
+    field 'j["drafts"]["made"]')" 0
+refuses "drafts without MTP" "no MTP block" run "$DIR/plain.gguf" --tokens "$DIR/ids" --draft on
+misused "drafts that are none" run "$MODEL" -p x --draft maybe
+# A session keeps MTP's state, or has none, whatever --draft says.
+two_turns() { # HOW HOW: the second answer
+    rm -f "$DIR/turns"
+    "$T" run $NANO -p "What is 17 + 25?" --temp 0 -n 20 --session "$DIR/turns" --draft "$1" >/dev/null &&
+        "$T" run $NANO -p "And 3 + 4?" --temp 0 -n 60 --chat --session "$DIR/turns" --draft "$2" --json |
+        field '*j["ids"], j["reused_tokens"] > 20'
+}
+plain=$(two_turns off off)
+for how in "off auto" "on off" "on on"; do
+    # shellcheck disable=SC2086 # two words
+    equal "a session, --draft $how" "$(two_turns $how)" "$plain"
+done
+"$T" run $NANO -p "What is 17 + 25?" --temp 0 -n 20 --session "$DIR/turns2" --draft off >/dev/null
+refuses "drafts in a session without MTP's state" "made without MTP state" \
+    run $NANO -p x --session "$DIR/turns2" --draft on
+
 # ---- text ----
 text=$(run -p "Hi" --chat --seed 1 -n 16)
 json=$(run -p "Hi" --chat --seed 1 -n 16 --json)
