@@ -22,7 +22,8 @@ static int file_adopt(struct file *f, int fd, const char *path, struct err *err)
     } else if (!S_ISREG(st.st_mode)) {
         err_set(err, ERR_IO, "%s: not a regular file", path);
     } else {
-        *f = (struct file){.fd = fd, .size = (uint64_t)st.st_size, .path = xstrdup(path)};
+        *f = (struct file){
+            .fd = fd, .size = (uint64_t)st.st_size, .changed = st.st_mtim, .path = xstrdup(path)};
         return 0;
     }
     close(fd);
@@ -99,6 +100,18 @@ int file_read(const struct file *f, uint64_t offset, void *out, size_t size, str
         offset += (uint64_t)n;
         size -= (size_t)n;
     }
+    return 0;
+}
+
+int file_check(const struct file *f, struct err *err)
+{
+    struct stat st;
+    if (fstat(f->fd, &st)) return err_set(err, ERR_IO, "%s: %s", f->path, strerror(errno));
+    if ((uint64_t)st.st_size != f->size)
+        return err_set(err, ERR_IO, "%s: has %llu bytes, had %llu when it was opened", f->path,
+                       (unsigned long long)st.st_size, (unsigned long long)f->size);
+    if (st.st_mtim.tv_sec != f->changed.tv_sec || st.st_mtim.tv_nsec != f->changed.tv_nsec)
+        return err_set(err, ERR_IO, "%s: was written to since it was opened", f->path);
     return 0;
 }
 

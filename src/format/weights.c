@@ -310,10 +310,15 @@ uint64_t weights_tensor_bytes(const struct weights *w)
     return w->tensor_bytes;
 }
 
+static const struct file *file_of(const struct weights *w, const struct extent *x)
+{
+    return w->gguf ? gguf_file_at(w->gguf, x->file) : &w->shards.files[x->file];
+}
+
 static int read_rows(const struct weights *w, const struct extent *x, int row, int n, void *out,
                      struct err *err)
 {
-    const struct file *f = w->gguf ? gguf_file_at(w->gguf, x->file) : &w->shards.files[x->file];
+    const struct file *f = file_of(w, x);
     uint64_t at = x->offset + (uint64_t)row * x->row_stride;
     if (x->row_stride == x->row_bytes) return file_read(f, at, out, (size_t)n * x->row_bytes, err);
     for (int i = 0; i < n; i++)
@@ -334,6 +339,13 @@ int weights_read_scales(const struct weights *w, const struct weight_view *v, vo
                         struct err *err)
 {
     return read_rows(w, &v->scale, 0, v->scale_rows, out, err);
+}
+
+int weights_check(const struct weights *w, const struct weight_view *v, struct err *err)
+{
+    if (v->scale_rows && v->scale.file != v->data.file && file_check(file_of(w, &v->scale), err))
+        return -1;
+    return file_check(file_of(w, &v->data), err);
 }
 
 /* ---- digest ---- */

@@ -62,6 +62,10 @@ MUST_USE int weights_read(const struct weights *w, const struct weight_view *v, 
 MUST_USE int weights_read_scales(const struct weights *w, const struct weight_view *v, void *out,
                                  struct err *err);
 
+/* ERR_IO when the files that hold v were written to or cut since they were opened. For those who read
+ * while others may write: after the reads. */
+MUST_USE int weights_check(const struct weights *w, const struct weight_view *v, struct err *err);
+
 /* True when the files hold an MTP block that section 6 describes (e_proj, h_proj, ...). A DSpark
  * drafter under mtp.* gives false, and one warning when the model is opened. */
 bool weights_have_mtp(const struct weights *w);
