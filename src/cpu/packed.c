@@ -176,13 +176,29 @@ static int pack_f16(struct packed *w, int row, int g, const uint8_t scale[2], co
     return 0;
 }
 
-/* Natural order (low nibble first) to bytes that hold values i and i + 16. */
+/* Bytes 0..3 to the even bytes of eight. */
+static uint64_t spread_bytes(uint64_t x)
+{
+    x = (x | x << 16) & 0x0000ffff0000ffffu;
+    return (x | x << 8) & 0x00ff00ff00ff00ffu;
+}
+
+/* Natural order (low nibble first) to bytes that hold values i and i + 16: even ones from the low
+ * nibbles of in[i / 2] and in[i / 2 + 8], odd ones from the high nibbles. Little-endian, as all of
+ * the packed layout. */
 static void split_nibbles(uint8_t out[16], const uint8_t in[16])
 {
-    for (int i = 0; i < 8; i++) {
-        out[2 * i] = (uint8_t)((in[i] & 15) | in[i + 8] << 4);
-        out[2 * i + 1] = (uint8_t)(in[i] >> 4 | (in[i + 8] & 0xf0));
-    }
+    const uint64_t low = 0x0f0f0f0f0f0f0f0fu;
+    uint64_t first, second;
+    memcpy(&first, in, 8);
+    memcpy(&second, in + 8, 8);
+    uint64_t even = (first & low) | (second & low) << 4;
+    uint64_t odd = (first >> 4 & low) | (second & ~low);
+    uint64_t halves[2] = {
+        spread_bytes(even & 0xffffffffu) | spread_bytes(odd & 0xffffffffu) << 8,
+        spread_bytes(even >> 32) | spread_bytes(odd >> 32) << 8,
+    };
+    memcpy(out, halves, 16);
 }
 
 static int pack_fp8(struct packed *w, int row, int g, const uint8_t code[32], struct err *err)
@@ -198,19 +214,34 @@ static int pack_fp8(struct packed *w, int row, int g, const uint8_t code[32], st
     return 0;
 }
 
+/* FP4 is what experts on demand are read in while a step waits: pack_e8m0 for a whole row, its addresses
+ * counted up. */
+static int pack_fp4_row(struct packed *w, int row, const uint8_t *in, const uint8_t *scale,
+                        struct err *err)
+{
+    const size_t block = packed_block_bytes(WF_FP4);
+    uint8_t *at = w->data + (size_t)(row / PACK_ROWS) * w->group_bytes;
+    int r = row % PACK_ROWS;
+    for (int g = 0; g < w->base.cols / GROUP; g++) {
+        uint8_t code[16] = {0};
+        uint8_t *to = at + (size_t)(g / 4) * block;
+        if (scale[g] == 255) return pack_e8m0(w, row, g, scale[g], code, err);
+        if (scale[g] >= 2) split_nibbles(code, in + 16 * (size_t)g);
+        to[g % 4 * PACK_ROWS + r] = scale[g] < 2 ? 127 : scale[g];
+        put_codes(to + 32 + g % 4 * 128 + 4 * r, code, 16);
+    }
+    return 0;
+}
+
 /* One stored row; scale: its e8m0 bytes (FP4). */
 static int pack_row(struct packed *w, int row, const uint8_t *in, const uint8_t *scale,
                     struct err *err)
 {
-    uint8_t code[16];
+    if (w->base.format == WF_FP4) return pack_fp4_row(w, row, in, scale, err);
     for (int g = 0; g < w->base.cols / GROUP; g++) {
         size_t i = (size_t)g;
         int bad = 0;
         switch (w->base.format) {
-        case WF_FP4:
-            split_nibbles(code, in + 16 * i);
-            bad = pack_e8m0(w, row, g, scale[i], code, err);
-            break;
         case WF_MXFP4:
             bad = pack_e8m0(w, row, g, in[17 * i], in + 17 * i + 1, err);
             break;
