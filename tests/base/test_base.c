@@ -288,6 +288,37 @@ static void file_read_stays_inside(void **state)
     assert_int_equal(file.fd, -1);
 }
 
+/* Whatever the file system can do, and wherever the bytes begin and end. */
+static void file_read_once_reads_what_file_read_does(void **state)
+{
+    enum { SIZE = 900001 };
+    const struct folder *f = *state;
+    static const size_t cases[][2] = {{0, SIZE},     {1, 1},           {4095, 2},
+                                      {4096, 4096},  {5000, 300000},   {262144, 7},
+                                      {SIZE - 1, 1}, {700000, 200001}, {4100, 270000 + 7}};
+    char *want = malloc(SIZE), *got = malloc(SIZE);
+    for (int i = 0; i < SIZE; i++)
+        want[i] = (char)(i * 2654435761u >> 11);
+    for (int direct = 0; direct < 2; direct++) {
+        struct err err = {0};
+        struct file file;
+        assert_int_equal(file_replace(in(f, "data"), want, SIZE, &err), 0);
+        assert_int_equal(file_open(&file, in(f, "data"), &err), 0);
+        if (direct) file_prefer_direct(&file);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            file_forget(&file, 0, 0);
+            memset(got, 0, SIZE);
+            assert_int_equal(file_read_once(&file, cases[i][0], got, cases[i][1], &err), 0);
+            assert_memory_equal(got, want + cases[i][0], cases[i][1]);
+        }
+        assert_int_equal(file_read_once(&file, SIZE - 3, got, 4, &err), -1);
+        assert_int_equal(err.code, ERR_IO);
+        file_close(&file);
+    }
+    free(want);
+    free(got);
+}
+
 static void file_check_sees_writing_and_cutting(void **state)
 {
     const struct folder *f = *state;
@@ -456,6 +487,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(file_replace_writes_all_or_nothing, folder_setup,
                                         folder_teardown),
         cmocka_unit_test_setup_teardown(file_read_stays_inside, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(file_read_once_reads_what_file_read_does, folder_setup,
+                                        folder_teardown),
         cmocka_unit_test_setup_teardown(file_check_sees_writing_and_cutting, folder_setup,
                                         folder_teardown),
         cmocka_unit_test_setup_teardown(control_groups_limit_memory, folder_setup, folder_teardown),
