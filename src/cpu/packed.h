@@ -37,8 +37,18 @@ void packed_free(struct weight *w); /* takes NULL */
  * work memory, and allocates nothing; it may be called again. */
 MUST_USE int packed_init(struct packed *w, const struct weight_src *src, struct err *err);
 size_t packed_work_bytes(const struct weight_src *src);
+/* data, then scales, each rounded up to 64 bytes. */
+static inline size_t packed_bytes(const struct packed *w)
+{
+    return (w->data_bytes + 63) / 64 * 64 + (w->n_scales * sizeof *w->scales + 63) / 64 * 64;
+}
 MUST_USE int packed_fill(struct packed *w, const struct weight_src *src, uint8_t *work,
                          struct err *err);
+
+static inline int packed_is_deferred(const struct weight *w)
+{
+    return ((const struct packed *)w)->expert != NULL;
+}
 
 /* The row as f32 values: what the f32 modes multiply with, and what embed reads. */
 void packed_row_f32(float *out, const struct packed *w, int row);

@@ -146,6 +146,15 @@ static void mtp_forward(struct step *s, struct model *m, const struct tensor *h,
     s->rows = main;
 }
 
+/* The experts of hash layers follow from the tokens. */
+static void expect_hashed(struct step *s, const struct model *m)
+{
+    for (int i = 0; i < m->config.n_layers && m->layers[i].moe.table; i++) {
+        struct expect_args a = expect_of(&m->config, &m->layers[i], NULL);
+        op_expect(s, &a);
+    }
+}
+
 int model_forward(struct model *m, const struct model_input *in, int n_in, struct model_output *out,
                   const struct observer *observer, struct err *err)
 {
@@ -166,6 +175,7 @@ int model_forward(struct model *m, const struct model_input *in, int n_in, struc
     rope_tables(&s, m, cs);
     struct tensor h = step_f32(&s, n_rows, c->hc_mult * c->dim);
     op_embed(&s, &(struct embed_args){&h, m->embed});
+    expect_hashed(&s, m);
     for (s.layer = 0; s.layer < c->n_layers; s.layer++)
         layer_forward(&s, c, &m->layers[s.layer], &h, cs);
     s.layer = -1;

@@ -31,8 +31,9 @@ struct layer {
     struct attention attn;
     struct moe moe;
     const struct layer_kv *kv;
-    const struct rope *rope; /* of the whole layer */
-    int rope_kind;           /* index into the step's tables */
+    const struct layer *next; /* NULL: of the last, and of MTP */
+    const struct rope *rope;  /* of the whole layer */
+    int rope_kind;            /* index into the step's tables */
 };
 
 struct mtp {
@@ -64,11 +65,18 @@ struct model {
     struct pass pass;
     struct weight **all; /* every loaded weight, for model_close */
     int n_all;
+    struct reader *readers; /* of deferred weights; NULL where all are loaded */
     size_t bytes, bytes_per_token;
 };
 
-/* Loads every weight that m->config asks for (bind.c). */
-MUST_USE int model_bind(struct model *m, const struct weights *w, bool progress, struct err *err);
+/* Loads every weight that m->config asks for, or leaves routed experts to the backend's cache
+ * (bind.c). */
+MUST_USE int model_bind(struct model *m, const struct weights *w,
+                        const struct model_options *options, struct err *err);
+
+/* What m->config asks for in bytes of b (bind.c). */
+MUST_USE int model_add_up(struct model *m, struct backend *b, const struct weights *w,
+                          struct model_size *out, struct err *err);
 
 /* The same checks, loading nothing (bind.c). */
 MUST_USE int model_list(struct model *m, const struct weights *w, struct err *err);
@@ -79,6 +87,10 @@ void model_rope_init(struct model *m);
 /* One layer over the step's rows: h [T, n D] in place; cs[kind] are the rope tables of the rows. */
 void layer_forward(struct step *s, const struct config *c, const struct layer *l, struct tensor *h,
                    const struct tensor cs[ROPE_KINDS]);
+
+/* What a layer says ahead of its turn of the experts it will need (ops/cache.h). x: a guess at its
+ * input, NULL only for hash layers. */
+struct expect_args expect_of(const struct config *c, const struct layer *l, const struct acts *x);
 
 /* The mixing parameters of a hyper-connection as ops take them. */
 struct hyper hyper_of(const struct config *c, const struct hyper_weights *w);
