@@ -258,7 +258,6 @@ static void run_from_slots(struct step *s, struct expert_job *job, int32_t *whic
     const struct experts_args *a = job->a;
     int n_routed = job->g->n_active - (a->shared ? 1 : 0), n;
     slots_need(c, a->experts, a->n_experts, job->g->expert, n_routed);
-    if (a->next) cpu_expect(s, a->next);
     if (a->shared) run_experts(s, job, &n_routed, 1);
     struct err err = {0};
     while ((n = slots_next(c, which, &err)) > 0) {
@@ -303,42 +302,22 @@ void cpu_experts(struct step *s, const struct experts_args *a)
     step_release(s, mark);
 }
 
-/* Ids that the rows may route to, [T, k]. */
-static void guess_ids(struct step *s, const struct expect_args *a, struct itensor *ids)
-{
-    if (!a->table) {
-        struct tensor w = step_f32(s, ids->rows, ids->cols);
-        if (w.data)
-            cpu_route(s, &(struct route_args){.ids = ids,
-                                              .w = &w,
-                                              .x = a->x,
-                                              .gate = a->gate,
-                                              .bias = a->bias,
-                                              .n_used = a->n_used,
-                                              .scale = 1.0f});
-        return;
-    }
-    size_t k = (size_t)a->n_used;
-    for (int t = 0; t < ids->rows; t++)
-        memcpy(ids->data + (size_t)t * k, packed_i32(a->table) + (size_t)s->rows.tokens[t] * k,
-               k * sizeof *ids->data);
-}
-
 void cpu_expect(struct step *s, const struct expect_args *a)
 {
     if (!cpu_of(s)->slots || !packed_is_deferred(a->experts[0].gate)) return;
-    size_t mark = step_mark(s);
-    struct itensor ids = step_i32(s, s->rows.n_rows, a->n_used);
+    size_t mark = step_mark(s), k = (size_t)a->table->cols;
+    int32_t *ids = cpu_scratch(s, (size_t)a->n_experts * sizeof *ids);
     uint8_t *seen = cpu_scratch(s, (size_t)a->n_experts);
-    if (s->err.code == ERR_NONE) guess_ids(s, a, &ids);
     if (s->err.code != ERR_NONE) return;
     memset(seen, 0, (size_t)a->n_experts);
     int n = 0;
-    for (int i = 0; i < ids.rows * ids.cols; i++) {
-        int32_t id = ids.data[i];
-        if (!seen[id]) ids.data[n++] = id;
-        seen[id] = 1;
+    for (int t = 0; t < s->rows.n_rows; t++) {
+        const int32_t *row = packed_i32(a->table) + (size_t)s->rows.tokens[t] * k;
+        for (size_t i = 0; i < k; i++) {
+            if (!seen[row[i]]) ids[n++] = row[i];
+            seen[row[i]] = 1;
+        }
     }
-    slots_expect(cpu_of(s)->slots, a->experts, ids.data, n);
+    slots_expect(cpu_of(s)->slots, a->experts, ids, n);
     step_release(s, mark);
 }

@@ -187,7 +187,6 @@ static void want_model(struct binder *b)
     want_hyper(b, &m->hc_head, "hc_head", c->hc_mult, 1);
     for (int i = 0; i < c->n_layers; i++) {
         snprintf(name, sizeof name, "layers.%d", i);
-        if (i + 1 < c->n_layers) m->layers[i].next = &m->layers[i + 1];
         want_layer(b, &m->layers[i], name, i);
     }
     if (m->mtp) want_mtp(b, m->mtp);

@@ -150,8 +150,8 @@ static void mtp_forward(struct step *s, struct model *m, const struct tensor *h,
 static void expect_hashed(struct step *s, const struct model *m)
 {
     for (int i = 0; i < m->config.n_layers && m->layers[i].moe.table; i++) {
-        struct expect_args a = expect_of(&m->config, &m->layers[i], NULL);
-        op_expect(s, &a);
+        const struct moe *moe = &m->layers[i].moe;
+        op_expect(s, &(struct expect_args){moe->table, moe->experts, m->config.n_experts});
     }
 }
 

@@ -137,25 +137,11 @@ static void attention(struct step *s, const struct config *c, const struct layer
     op_matmul(s, y, &groups, a->wo_b);
 }
 
-struct expect_args expect_of(const struct config *c, const struct layer *l, const struct acts *x)
-{
-    return (struct expect_args){.x = x,
-                                .gate = l->moe.gate,
-                                .bias = l->moe.bias,
-                                .table = l->moe.table,
-                                .experts = l->moe.experts,
-                                .n_experts = c->n_experts,
-                                .n_used = c->n_used};
-}
-
-/* y = MoE(x): the routed experts of each row and the shared one. x is also what the next layer's router is
- * asked about ahead of time: streams change little in one layer. */
+/* y = MoE(x): the routed experts of each row and the shared one. */
 static void moe(struct step *s, const struct config *c, const struct layer *l, struct tensor *y,
                 const struct acts *x)
 {
     const struct moe *m = &l->moe;
-    struct expect_args next = {0};
-    if (l->next) next = expect_of(c, l->next, x);
     struct itensor ids = step_i32(s, x->rows, c->n_used);
     struct tensor w = step_f32(s, x->rows, c->n_used);
     op_route(s, &(struct route_args){.ids = &ids,
@@ -173,8 +159,7 @@ static void moe(struct step *s, const struct config *c, const struct layer *l, s
                                          .experts = m->experts,
                                          .n_experts = c->n_experts,
                                          .shared = c->n_shared ? &m->shared : NULL,
-                                         .limit = c->swiglu_limit,
-                                         .next = l->next ? &next : NULL});
+                                         .limit = c->swiglu_limit});
 }
 
 /* h = join(block(mix(h))) around a block, twice. */

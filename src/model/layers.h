@@ -31,9 +31,8 @@ struct layer {
     struct attention attn;
     struct moe moe;
     const struct layer_kv *kv;
-    const struct layer *next; /* NULL: of the last, and of MTP */
-    const struct rope *rope;  /* of the whole layer */
-    int rope_kind;            /* index into the step's tables */
+    const struct rope *rope; /* of the whole layer */
+    int rope_kind;           /* index into the step's tables */
 };
 
 struct mtp {
@@ -87,10 +86,6 @@ void model_rope_init(struct model *m);
 /* One layer over the step's rows: h [T, n D] in place; cs[kind] are the rope tables of the rows. */
 void layer_forward(struct step *s, const struct config *c, const struct layer *l, struct tensor *h,
                    const struct tensor cs[ROPE_KINDS]);
-
-/* What a layer says ahead of its turn of the experts it will need (ops/cache.h). x: a guess at its
- * input, NULL only for hash layers. */
-struct expect_args expect_of(const struct config *c, const struct layer *l, const struct acts *x);
 
 /* The mixing parameters of a hyper-connection as ops take them. */
 struct hyper hyper_of(const struct config *c, const struct hyper_weights *w);

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ops/tensor.h"
 #include "ops/weight.h"
 
 struct step;
@@ -31,14 +30,13 @@ struct cache_stats {
     double wait_seconds; /* in which a step had nothing to do but wait */
 };
 
-/* Which experts a layer later in the step will need, or may: reading them can begin. */
+/* The experts of a hash layer follow from the tokens of the step: reading them can begin with it. (Those
+ * of learned layers were guessed once, by the next layer's router from this layer's input: a third
+ * more bytes were read, and decoding took longer.) */
 struct expect_args {
-    const struct acts *x;       /* [T, D] a guess at its input; not used in hash layers */
-    const struct weight *gate;  /* [E, D] */
-    const struct weight *bias;  /* [1, E]; NULL in hash layers */
-    const struct weight *table; /* [V, k]; NULL in learned layers */
-    const struct expert *experts;
-    int n_experts, n_used;
+    const struct weight *table;   /* [V, k] I32 */
+    const struct expert *experts; /* [n_experts] */
+    int n_experts;
 };
 
 /* Changes no result. Does nothing where experts are not deferred. */

@@ -1,7 +1,6 @@
 /* Mixture of experts.
  * Source: spec deepseek-v4 section 4; bits: numerics, section 7. */
 #pragma once
-#include "ops/cache.h"
 #include "ops/tensor.h"
 #include "ops/weight.h"
 
@@ -35,9 +34,8 @@ struct experts_args {
     const struct tensor *w;
     const struct expert *experts; /* [n_experts] */
     int n_experts;
-    const struct expert *shared;    /* or NULL; weight 1 */
-    float limit;                    /* g = min(g, limit), u = clamp(u, -limit, limit) */
-    const struct expect_args *next; /* of the layer after, read ahead behind this one's; or NULL */
+    const struct expert *shared; /* or NULL; weight 1 */
+    float limit;                 /* g = min(g, limit), u = clamp(u, -limit, limit) */
 };
 
 /* a = (silu(g) * u) * w, quantised like any input of a linear. y = sum of the routed experts' outputs from
