@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -22,7 +23,11 @@ static int file_adopt(struct file *f, int fd, const char *path, struct err *err)
     } else if (!S_ISREG(st.st_mode)) {
         err_set(err, ERR_IO, "%s: not a regular file", path);
     } else {
-        *f = (struct file){.fd = fd, .size = (uint64_t)st.st_size, .path = xstrdup(path)};
+        *f = (struct file){.fd = fd,
+                           .direct_fd = -1,
+                           .size = (uint64_t)st.st_size,
+                           .changed = st.st_mtim,
+                           .path = xstrdup(path)};
         return 0;
     }
     close(fd);
@@ -31,7 +36,7 @@ static int file_adopt(struct file *f, int fd, const char *path, struct err *err)
 
 int file_open(struct file *f, const char *path, struct err *err)
 {
-    *f = (struct file){.fd = -1};
+    *f = (struct file){.fd = -1, .direct_fd = -1};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
     return file_adopt(f, fd, path, err);
@@ -47,7 +52,7 @@ static int name_is_plain(const char *name)
 
 int file_open_beneath(struct file *f, const char *dir, const char *name, struct err *err)
 {
-    *f = (struct file){.fd = -1};
+    *f = (struct file){.fd = -1, .direct_fd = -1};
     if (!name_is_plain(name))
         return err_set(err, ERR_FORMAT, "%s: file name \"%s\" is not of letters, digits, . _ -",
                        dir, name);
@@ -80,9 +85,10 @@ void file_close(struct file *f)
 {
     if (f->path) {
         close(f->fd);
+        if (f->direct_fd >= 0) close(f->direct_fd);
         free(f->path);
     }
-    *f = (struct file){.fd = -1};
+    *f = (struct file){.fd = -1, .direct_fd = -1};
 }
 
 int file_read(const struct file *f, uint64_t offset, void *out, size_t size, struct err *err)
@@ -99,6 +105,63 @@ int file_read(const struct file *f, uint64_t offset, void *out, size_t size, str
         offset += (uint64_t)n;
         size -= (size_t)n;
     }
+    return 0;
+}
+
+void file_prefer_direct(struct file *f)
+{
+    char self[64];
+    if (f->direct_fd >= 0) return;
+    snprintf(self, sizeof self, "/proc/self/fd/%d", f->fd); /* the same file, whatever its name */
+    f->direct_fd = open(self, O_RDONLY | O_CLOEXEC | O_DIRECT);
+}
+
+/* Some of the bytes at offset, from the system's cache: how many; 0 when the first is not there. */
+static size_t read_cached(const struct file *f, uint64_t offset, void *out, size_t size)
+{
+    struct iovec to = {out, size};
+    ssize_t n = preadv2(f->fd, &to, 1, (off_t)offset, RWF_NOWAIT);
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* The same from the device; 0 when that does not work. */
+static size_t read_direct(const struct file *f, uint64_t offset, void *out, size_t size)
+{
+    enum { UNIT = 4096 };
+    _Alignas(UNIT) uint8_t bounce[FILE_ONCE_BYTES];
+    uint64_t skip = offset % UNIT, whole = (skip + size + UNIT - 1) / UNIT * UNIT;
+    if (whole > sizeof bounce) whole = sizeof bounce;
+    ssize_t n = pread(f->direct_fd, bounce, (size_t)whole, (off_t)(offset - skip));
+    if (n < 0 || (uint64_t)n <= skip) return 0;
+    size_t got = (size_t)n - (size_t)skip;
+    if (got > size) got = size;
+    memcpy(out, bounce + skip, got);
+    return got;
+}
+
+int file_read_once(const struct file *f, uint64_t offset, void *out, size_t size, struct err *err)
+{
+    char *to = out;
+    while (f->direct_fd >= 0 && size) {
+        size_t n = read_cached(f, offset, to, size);
+        if (!n) n = read_direct(f, offset, to, size);
+        if (!n) break; /* the plain way works, or says what is wrong */
+        to += n;
+        offset += n;
+        size -= n;
+    }
+    return file_read(f, offset, to, size, err);
+}
+
+int file_check(const struct file *f, struct err *err)
+{
+    struct stat st;
+    if (fstat(f->fd, &st)) return err_set(err, ERR_IO, "%s: %s", f->path, strerror(errno));
+    if ((uint64_t)st.st_size != f->size)
+        return err_set(err, ERR_IO, "%s: has %llu bytes, had %llu when it was opened", f->path,
+                       (unsigned long long)st.st_size, (unsigned long long)f->size);
+    if (st.st_mtim.tv_sec != f->changed.tv_sec || st.st_mtim.tv_nsec != f->changed.tv_nsec)
+        return err_set(err, ERR_IO, "%s: was written to since it was opened", f->path);
     return 0;
 }
 

@@ -2,13 +2,16 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "base/err.h"
 
 struct file {
-    int fd; /* -1 when closed */
+    int fd;        /* -1 when closed */
+    int direct_fd; /* of file_prefer_direct; else -1 */
     uint64_t size;
-    char *path; /* as given, for messages */
+    struct timespec changed; /* last change of its bytes, when it was opened */
+    char *path;              /* as given, for messages */
 };
 
 /* Opens a regular file for reading. On failure *f is closed (fd -1). */
@@ -24,6 +27,19 @@ void file_close(struct file *f); /* takes a closed one */
  * from several threads. */
 MUST_USE int file_read(const struct file *f, uint64_t offset, void *out, size_t size,
                        struct err *err);
+
+/* For files larger than memory: file_read_once takes what the system's cache holds of the file, and
+ * reads the rest from the device without filling that cache. file_prefer_direct is called before; where
+ * the file system cannot do that, file_read_once is file_read. Safe from several threads; needs
+ * FILE_ONCE_BYTES of stack. */
+enum { FILE_ONCE_BYTES = (256 << 10) + 8192 };
+void file_prefer_direct(struct file *f);
+MUST_USE int file_read_once(const struct file *f, uint64_t offset, void *out, size_t size,
+                            struct err *err);
+
+/* ERR_IO when the file has been written to or cut since file_open. A file that another took the place
+ * of (rename) is still there for those who have it open. Safe from several threads. */
+MUST_USE int file_check(const struct file *f, struct err *err);
 
 /* Tells the kernel that these bytes are not needed in its cache any more. */
 void file_forget(const struct file *f, uint64_t offset, uint64_t size);

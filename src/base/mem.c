@@ -102,6 +102,8 @@ void mem_host(size_t *total, size_t *available)
         if (sscanf(line, "MemAvailable: %lu kB", &kib) == 1) *available = (size_t)kib * 1024;
     }
     fclose(f);
+    size_t group = mem_cgroup("");
+    if (group < *available) *available = group;
 }
 
 void mem_free_const(const void *p)

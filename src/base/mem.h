@@ -19,8 +19,13 @@ void mem_pages_free(void *p, size_t size);
 /* Largest resident set of this process so far, in bytes. */
 size_t mem_peak(void);
 
-/* Memory of the host in bytes: installed, and what a new process could take now. */
+/* Memory of the host in bytes: installed, and what a new process could take now, by the host and by the
+ * limits of this process's control groups. 0 where the system does not tell. */
 void mem_host(size_t *total, size_t *available);
+
+/* What the control groups leave, SIZE_MAX without a limit. root is put before /proc and /sys; "" but in
+ * tests. */
+size_t mem_cgroup(const char *root);
 
 /* Frees a block that its owner keeps behind a const pointer, since only readers see it. */
 void mem_free_const(const void *p);

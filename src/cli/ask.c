@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "cli/cli.h"
 
 enum {
     KEY_N = 'n',
@@ -304,12 +305,18 @@ static double per_second(int n, double seconds)
     return seconds > 0 ? (double)n / seconds : 0;
 }
 
-void ask_print_stats(FILE *out, const struct generation_stats *s)
+void ask_print_stats(FILE *out, const struct generation_stats *s, const struct cache_stats *cache)
 {
     int fed = s->n_prompt - s->n_reused, decoded = s->n_generated > 1 ? s->n_generated - 1 : 0;
     fprintf(out, "%d prompt tokens (%d reused) at %.1f/s, %d tokens at %.1f/s", s->n_prompt,
             s->n_reused, per_second(fed, s->prompt_seconds), s->n_generated,
             per_second(decoded, s->decode_seconds));
     if (s->n_drafts) fprintf(out, ", %d of %d drafts right", s->n_right, s->n_drafts);
+    uint64_t needed = cache->hits + cache->misses;
+    char read[32];
+    if (needed)
+        fprintf(out, ", experts %.1f%% hits, %s read, %.1f s waited",
+                100.0 * (double)cache->hits / (double)needed,
+                cli_bytes((double)cache->bytes_read, read), cache->wait_seconds);
     putc('\n', out);
 }

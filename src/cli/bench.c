@@ -221,9 +221,12 @@ static void describe_model(struct bench *b, const struct opened *opened, double 
     json_object_set_new(about, "bytes", json_real(bytes));
     json_object_set_new(about, "bytes_per_token", json_real(each));
     json_object_set_new(about, "ready_s", json_real(ready));
+    struct cache_stats cache = open_cache_stats(opened);
+    if (cache.n_slots) json_object_set_new(about, "expert_slots", json_integer(cache.n_slots));
     if (b->o->json) return;
     printf("model    %s: weights of %.3f GB, %.4f GB for a token; ready after %.2f s\n",
            b->o->what[0], bytes * 1e-9, each * 1e-9, ready);
+    if (cache.n_slots) printf("         experts on demand, %d slots\n", cache.n_slots);
 }
 
 static int finish_row(struct bench *b, int failed, const struct bench_row *row,

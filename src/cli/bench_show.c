@@ -16,6 +16,12 @@ void bench_show_row(const struct bench_row *r)
            r->unit, r->limit, r->share, 1e3 * r->seconds, r->rounds);
     if (r->dropped) printf(", %d dropped", r->dropped);
     printf("%s\n", r->noisy ? ", none of them quiet" : "");
+    if (r->cache.any) {
+        printf("  experts on demand: %.1f%% hits; a step reads %.1f MB and waits %.1f ms",
+               100 * r->cache.hits, r->cache.bytes * 1e-6, 1e3 * r->cache.wait);
+        if (r->cache.ahead >= 0) printf("; %.0f%% of those read ahead used", 100 * r->cache.ahead);
+        putchar('\n');
+    }
     fflush(stdout);
 }
 

@@ -274,7 +274,8 @@ static int do_stats(struct chat *c, const char *arg, struct err *err)
     (void)arg;
     (void)err;
     printf("(last answer: ");
-    ask_print_stats(stdout, &c->stats);
+    struct cache_stats cache = open_cache_stats(&c->open);
+    ask_print_stats(stdout, &c->stats, &cache);
     printf(" %d of %d context tokens; seed %llu)\n", c->stats.n_prompt + c->stats.n_generated,
            engine_context(c->open.engine), (unsigned long long)c->seed);
     return 0;

@@ -16,4 +16,7 @@ int cli_bench(int argc, char **argv);
 /* Prints "tenon: message" to stderr and returns 1, the exit status for every failure. */
 int cli_fail(const struct err *err);
 
+/* "159.6 GB" (powers of 1000) into text; returns text. */
+const char *cli_bytes(double bytes, char text[32]);
+
 enum { CLI_USAGE = 2, CLI_INTERRUPTED = 130 }; /* exit statuses of wrong usage and of Ctrl-C */

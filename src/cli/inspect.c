@@ -7,6 +7,8 @@
 
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/fit.h"
+#include "cpu/cpu.h"
 #include "format/survey.h"
 #include "model/model.h"
 #include "format/weights.h"
@@ -14,13 +16,15 @@
 struct options {
     const char *model;
     bool tensors, json;
+    size_t memory;
 };
 
-enum { KEY_TENSORS = 256, KEY_JSON };
+enum { KEY_TENSORS = 256, KEY_JSON, KEY_MEMORY };
 
 static const struct argp_option option_table[] = {
     {"tensors", KEY_TENSORS, NULL, 0, "List every tensor", 0},
     {"json", KEY_JSON, NULL, 0, "Print one JSON object", 0},
+    {"memory", KEY_MEMORY, "SIZE", 0, "What opening it with run --memory SIZE would do", 0},
     {0},
 };
 
@@ -33,6 +37,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_JSON:
         o->json = true;
+        return 0;
+    case KEY_MEMORY:
+        o->memory = fit_parse(arg);
+        if (!o->memory)
+            argp_error(state, "--memory %s: a size is wanted, as 4G, 1.5T or 800M", arg);
         return 0;
     case ARGP_KEY_ARG:
         if (state->arg_num > 0) argp_error(state, "one model, please");
@@ -60,23 +69,15 @@ static uint64_t view_bytes(const struct weight_view *v)
     return v->data.row_bytes * (uint64_t)v->rows + v->scale.row_bytes * (uint64_t)v->scale_rows;
 }
 
-/* "159.6 GB" into text[32]; returns text. */
-static const char *bytes_text(double bytes, char text[32])
+/* What opening the model would do here; false where the files are no model that could be opened. */
+static bool find_fit(struct fit *f, const struct weights *w, size_t memory)
 {
-    static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-    int unit = 0;
-    while (bytes >= 999.5 && unit < 4) {
-        bytes /= 1000;
-        unit++;
-    }
-    snprintf(text, 32, "%.*f %s", unit == 0 ? 0 : bytes < 100 ? 2 : 1, bytes, units[unit]);
-    return text;
-}
-
-/* A weight needs its bytes, and a tenth more for work around them. */
-static bool fits(const struct weights *w, size_t memory)
-{
-    return (double)weights_tensor_bytes(w) * 1.1 <= (double)memory;
+    struct err err = {0};
+    struct backend *b;
+    if (cpu_open(&b, MODE_DEFAULT, 1, NULL, &err)) return false;
+    int rc = fit_model(f, b, w, false, memory, &err);
+    b->close(b);
+    return rc == 0;
 }
 
 /* ---- text ---- */
@@ -110,33 +111,32 @@ static void print_sizes(const struct weights *w, const struct survey *s)
 {
     char a[32], b[32];
     printf("files             %s, %s; tensors %s\n", weights_container(w),
-           bytes_text((double)weights_file_bytes(w), a),
-           bytes_text((double)weights_tensor_bytes(w), b));
+           cli_bytes((double)weights_file_bytes(w), a),
+           cli_bytes((double)weights_tensor_bytes(w), b));
     printf("parameters        %.4g billion\n", s->parameters / 1e9);
     for (int i = 0; i < PART_COUNT; i++)
         if (s->part_bytes[i])
             printf("  %-29s %s\n", survey_part_name((enum survey_part)i),
-                   bytes_text((double)s->part_bytes[i], a));
+                   cli_bytes((double)s->part_bytes[i], a));
     printf("stored as\n");
     for (int i = 0; i < DT_COUNT; i++)
         if (s->dtype_tensors[i])
             printf("  %-10s %7d tensors  %s\n", dtype_name((enum dtype)i), s->dtype_tensors[i],
-                   bytes_text((double)s->dtype_bytes[i], a));
-    printf("read per token    %s, of these routed experts %s\n", bytes_text(s->bytes_per_token, a),
-           bytes_text(s->expert_bytes_per_token, b));
+                   cli_bytes((double)s->dtype_bytes[i], a));
+    printf("read per token    %s, of these routed experts %s\n", cli_bytes(s->bytes_per_token, a),
+           cli_bytes(s->expert_bytes_per_token, b));
     printf("drafts (MTP)      %s\n", weights_have_mtp(w) ? "yes" : "no");
 }
 
-static void print_fit(const struct weights *w)
+static void print_fit(const struct weights *w, size_t memory)
 {
-    char a[32], b[32];
+    char a[32], b[32], text[FIT_TEXT];
     size_t total, available;
+    struct fit f;
     mem_host(&total, &available);
-    printf("this machine      %s memory, %s available: %s\n", bytes_text((double)total, a),
-           bytes_text((double)available, b),
-           fits(w, available) ? "fits"
-           : fits(w, total)   ? "fits when other programs give memory back"
-                              : "does not fit");
+    printf("this machine      %s memory, %s available\n", cli_bytes((double)total, a),
+           cli_bytes((double)available, b));
+    if (find_fit(&f, w, memory)) printf("loading           %s\n", fit_text(&f, text));
 }
 
 static void print_missing(const struct survey *s)
@@ -207,9 +207,11 @@ static json_t *dtypes_json(const struct survey *s)
     return dtypes;
 }
 
-static int print_json(const struct weights *w, const struct survey *s, bool tensors)
+static int print_json(const struct weights *w, const struct survey *s, const struct options *opt)
 {
     size_t total, available;
+    struct fit f;
+    bool known = find_fit(&f, w, opt->memory);
     char *canonical = config_canonical(weights_config(w));
     mem_host(&total, &available);
     json_t *o = json_pack(
@@ -219,8 +221,14 @@ static int print_json(const struct weights *w, const struct survey *s, bool tens
         "parameters", s->parameters, "parts", parts_json(s), "dtypes", dtypes_json(s),
         "bytes_per_token", s->bytes_per_token, "expert_bytes_per_token", s->expert_bytes_per_token,
         "mtp", (int)weights_have_mtp(w), "missing", s->n_missing, "memory_total", (json_int_t)total,
-        "memory_available", (json_int_t)available, "fits", (int)fits(w, available));
-    if (o && tensors) json_object_set_new(o, "tensors", tensors_json(w));
+        "memory_available", (json_int_t)available, "fits", known && !f.too_small && f.n_slots == 0);
+    if (o && known)
+        json_object_set_new(o, "loading",
+                            json_pack("{sI sI si si sb}", "dense_bytes", (json_int_t)f.size.dense,
+                                      "expert_bytes", (json_int_t)f.size.expert, "experts",
+                                      f.size.n_experts, "slots", f.n_slots, "possible",
+                                      !f.too_small));
+    if (o && opt->tensors) json_object_set_new(o, "tensors", tensors_json(w));
     int bad = !o || json_dumpf(o, stdout, JSON_INDENT(1)) || putchar('\n') == EOF;
     json_decref(o);
     free(canonical);
@@ -238,14 +246,14 @@ int cli_inspect(int argc, char **argv)
     if (weights_open(&w, o.model, &err)) return cli_fail(&err);
     survey_weights(&s, w);
     if (o.json) {
-        if (print_json(w, &s, o.tensors)) {
+        if (print_json(w, &s, &o)) {
             err_set(&err, ERR_IO, "cannot print: a name is not text, or standard output is closed");
             status = cli_fail(&err);
         }
     } else {
         print_config(weights_config(w));
         print_sizes(w, &s);
-        print_fit(w);
+        print_fit(w, o.memory);
         print_missing(&s);
         if (o.tensors) print_tensors(w);
     }

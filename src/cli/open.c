@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/cli.h"
+#include "cli/fit.h"
 #include "cpu/cpu.h"
 
-enum { KEY_THREADS = 't', KEY_FLOAT = 0x4000, KEY_ACTIVATIONS, KEY_ISA };
+enum { KEY_THREADS = 't', KEY_FLOAT = 0x4000, KEY_ACTIVATIONS, KEY_ISA, KEY_MEMORY };
 
 /* Bytes of a model that no processor's cache holds. */
 #define LARGE (1ull << 30)
@@ -22,6 +24,12 @@ static const struct argp_option option_table[] = {
     {"float", KEY_FLOAT, NULL, 0, "Round nothing: the yardstick mode, slow", 10},
     {"activations", KEY_ACTIVATIONS, "TYPE", 0, "f32: no int8 activations; int8 (default)", 10},
     {"isa", KEY_ISA, "NAME", 0, "Kernels: ref, avx2, avxvnni, avx512; default the best of this CPU",
+     10},
+    {"memory", KEY_MEMORY, "SIZE", 0,
+     "Memory for weights, sessions and scratch, as 4G (K, M, G, T: powers of 1024); where the "
+     "weights "
+     "do not fit, routed experts are read from disk on demand. Default what is available. Results "
+     "do not depend on it",
      10},
     {0},
 };
@@ -48,6 +56,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_ISA:
         o->isa = arg;
         return 0;
+    case KEY_MEMORY:
+        o->memory = fit_parse(arg);
+        if (!o->memory)
+            argp_error(state, "--memory %s: a size is wanted, as 4G, 1.5T or 800M", arg);
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -59,6 +72,20 @@ static enum numeric_mode mode_of(const struct open_options *o)
 {
     if (o->is_float) return MODE_FLOAT;
     return o->f32_acts ? MODE_F32_ACTS : MODE_DEFAULT;
+}
+
+/* How the model goes into memory; may say so. */
+static int plan_memory(struct model_options *options, const struct opened *open,
+                       const struct open_options *o, struct err *err)
+{
+    struct fit fit;
+    char text[FIT_TEXT];
+    const char *path = weights_path(open->weights);
+    if (fit_model(&fit, open->backend, open->weights, options->mtp, o->memory, err)) return -1;
+    if (fit.too_small) return err_set(err, ERR_LIMIT, "%s: %s", path, fit_text(&fit, text));
+    options->expert_slots = fit.n_slots;
+    if (fit.n_slots && !fit.given) log_warn("%s: %s", path, fit_text(&fit, text));
+    return 0;
 }
 
 int open_model(struct opened *out, const char *path, const struct open_options *o, bool with_text,
@@ -75,6 +102,7 @@ int open_model(struct opened *out, const char *path, const struct open_options *
         goto fail;
     }
     if (cpu_open(&out->backend, mode_of(o), o->n_threads, o->isa, err)) goto fail;
+    if (plan_memory(&options, out, o, err)) goto fail;
     if (model_open(&out->model, out->backend, out->weights, &options, err)) goto fail;
     if (engine_open(&out->engine, out->model, out->tokenizer, engine, err)) goto fail;
     return 0;
@@ -92,6 +120,13 @@ void open_close(struct opened *o)
     weights_close(o->weights);
     tokenizer_close(o->tokenizer);
     *o = (struct opened){0};
+}
+
+struct cache_stats open_cache_stats(const struct opened *o)
+{
+    struct cache_stats s;
+    o->backend->cache_stats(o->backend, &s);
+    return s;
 }
 
 long long open_int(const struct argp_state *state, const char *option, const char *arg,

@@ -16,9 +16,10 @@ struct open_options {
     bool is_float; /* --float */
     bool f32_acts; /* --activations f32 */
     const char *isa;
+    size_t memory; /* bytes of --memory; 0: what the machine has available */
 };
 
-/* --threads, --float, --activations and --isa, as a child of a subcommand's argp; its input is a
+/* --threads, --float, --activations, --isa and --memory, as a child of a subcommand's argp; its input is a
  * struct open_options. */
 extern const struct argp open_argp;
 
@@ -30,7 +31,7 @@ enum open_mtp {
 };
 
 struct opened {
-    struct weights *weights; /* kept for the digest */
+    struct weights *weights; /* kept for the digest, and for experts on demand */
     struct backend *backend;
     struct model *model;
     struct tokenizer *tokenizer; /* NULL unless asked for */
@@ -38,11 +39,15 @@ struct opened {
 };
 
 /* Opens weights, CPU backend, model and engine; with_text also the tokenizer beside or inside the
- * model. Shows progress on a terminal. On failure everything is closed. */
+ * model. A model larger than the memory keeps its routed experts on disk, and says so unless --memory
+ * asked for it; ERR_LIMIT when not even its dense part fits. Shows progress on a terminal. On failure everything is closed. */
 MUST_USE int open_model(struct opened *out, const char *path, const struct open_options *o,
                         bool with_text, enum open_mtp mtp, const struct engine_options *engine,
                         struct err *err);
 void open_close(struct opened *o); /* takes a zeroed and a half-open one */
+
+/* What the cache of experts on demand did so far; n_slots 0 where all are loaded. */
+struct cache_stats open_cache_stats(const struct opened *o);
 
 /* Reads a number for argp: the whole of arg, within [low, high]; else argp_error, which exits. */
 long long open_int(const struct argp_state *state, const char *option, const char *arg,

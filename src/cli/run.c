@@ -296,6 +296,14 @@ static int print_json(const struct run *r, const struct generation_result *g, st
     json_object_set_new(out, "timings",
                         json_pack("{s:f, s:f}", "prompt_seconds", g->stats.prompt_seconds,
                                   "decode_seconds", g->stats.decode_seconds));
+    struct cache_stats c = open_cache_stats(&r->open);
+    if (c.n_slots)
+        json_object_set_new(out, "experts",
+                            json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:f}", "slots", c.n_slots,
+                                      "hits", (json_int_t)c.hits, "misses", (json_int_t)c.misses,
+                                      "ahead", (json_int_t)c.ahead, "ahead_used",
+                                      (json_int_t)c.ahead_used, "read_bytes",
+                                      (json_int_t)c.bytes_read, "wait_seconds", c.wait_seconds));
     bool bad = json_dumpf(out, stdout, JSON_REAL_PRECISION(9)) || putchar('\n') == EOF;
     json_decref(out);
     return bad ? err_set(err, ERR_IO, "cannot write to standard output") : 0;
@@ -346,7 +354,8 @@ static int generate(struct run *r, enum finish *how, struct err *err)
     const struct generation_result *result = generation_result(g);
     if (rc == 0 && o->json) rc = print_json(r, result, err);
     if (rc == 0 && o->tokens && !o->json) rc = print_ids(result);
-    if (o->stats) ask_print_stats(stderr, &result->stats);
+    struct cache_stats cache = open_cache_stats(&r->open);
+    if (o->stats) ask_print_stats(stderr, &result->stats, &cache);
     *how = result->finish;
     generation_close(g);
     return rc;

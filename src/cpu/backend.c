@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cpu/arena.h"
 #include "cpu/ops.h"
+#include "cpu/slots.h"
 
 static struct cpu *cpu_from(struct backend *b)
 {
@@ -15,6 +16,7 @@ static struct cpu *cpu_from(struct backend *b)
 static void cpu_close(struct backend *b)
 {
     struct cpu *c = cpu_from(b);
+    CHECK(!c->slots, "cpu: closed with a cache of experts open");
     pool_free(c->pool);
     arena_free(c->arena);
     free(c);
@@ -31,6 +33,44 @@ static void weight_free(struct backend *b, struct weight *w)
 {
     (void)b;
     packed_free(w);
+}
+
+static int weight_bytes(struct backend *b, size_t *out, const struct weight_src *src, int n,
+                        struct err *err)
+{
+    (void)b;
+    *out = 0;
+    for (int i = 0; i < n; i++) {
+        struct packed w;
+        if (packed_init(&w, &src[i], err)) return -1;
+        free(w.base.name);
+        *out += packed_bytes(&w);
+    }
+    return 0;
+}
+
+static int cache_open(struct backend *b, const struct cache_options *o, struct err *err)
+{
+    CHECK(!cpu_from(b)->slots, "cpu: a second cache of experts");
+    return slots_open(&cpu_from(b)->slots, o, err);
+}
+
+static int expert_defer(struct backend *b, struct expert *out, const struct weight_src src[3],
+                        struct err *err)
+{
+    return slots_defer(cpu_from(b)->slots, out, src, err);
+}
+
+static void cache_close(struct backend *b)
+{
+    slots_close(cpu_from(b)->slots);
+    cpu_from(b)->slots = NULL;
+}
+
+static void cache_stats(struct backend *b, struct cache_stats *out)
+{
+    *out = (struct cache_stats){0};
+    if (cpu_from(b)->slots) slots_stats(cpu_from(b)->slots, out);
 }
 
 static void *block_new(struct backend *b, size_t size)
@@ -112,6 +152,11 @@ int cpu_open(struct backend **out, enum numeric_mode mode, int n_threads, const 
         .close = cpu_close,
         .weight_load = weight_load,
         .weight_free = weight_free,
+        .weight_bytes = weight_bytes,
+        .cache_open = cache_open,
+        .expert_defer = expert_defer,
+        .cache_close = cache_close,
+        .cache_stats = cache_stats,
         .block_new = block_new,
         .block_free = block_free,
         .block_copy = block_copy,
@@ -138,6 +183,7 @@ int cpu_open(struct backend **out, enum numeric_mode mode, int n_threads, const 
         .attend = cpu_attend,
         .route = cpu_route,
         .experts = cpu_experts,
+        .expect = cpu_expect,
         .head = cpu_head,
         .mtp_streams = cpu_mtp_streams,
         .mtp_join = cpu_mtp_join,

@@ -6,6 +6,7 @@
 
 #include "base/fmath.h"
 #include "cpu/linear.h"
+#include "cpu/slots.h"
 
 enum { MAX_USED = 64 };
 
@@ -151,6 +152,10 @@ struct expert_job {
     const float *weight; /* [n_places] */
     struct tensor *gate, *up, *out;
     struct acts *inner;
+    /* Work for the experts that run together. */
+    int32_t *places;     /* [n_places] */
+    struct linear *list; /* [2 n_active] */
+    struct acts *views;  /* [n_active] */
 };
 
 static void activate_places(void *ctx, int first, int last, int thread)
@@ -158,10 +163,11 @@ static void activate_places(void *ctx, int first, int last, int thread)
     const struct expert_job *job = ctx;
     (void)thread;
     for (int i = first; i < last; i++) {
-        size_t at = (size_t)i * (size_t)job->gate->cols;
+        int place = job->places[i];
+        size_t at = (size_t)place * (size_t)job->gate->cols;
         job->cpu->k->swiglu(job->inner->f32 + at, job->gate->data + at, job->up->data + at,
-                            job->gate->cols, job->a->limit, job->weight[i]);
-        acts_quantise(job->cpu, job->inner, i, 1);
+                            job->gate->cols, job->a->limit, job->weight[place]);
+        acts_quantise(job->cpu, job->inner, place, 1);
     }
 }
 
@@ -191,10 +197,12 @@ static const struct expert *active_expert(const struct experts_args *a, const st
     return g->expert[i] < 0 ? a->shared : &a->experts[g->expert[i]];
 }
 
-static void run_in(struct step *s, const struct expert_job *job, struct linear *list)
+/* gate and up of the n active experts in which[]. */
+static void run_in(struct step *s, const struct expert_job *job, const int32_t *which, int n)
 {
     const struct groups *g = job->g;
-    for (int i = 0; i < g->n_active; i++) {
+    for (int j = 0; j < n; j++) {
+        int i = which[j];
         const struct expert *e = active_expert(job->a, g, i);
         size_t at = (size_t)g->start[i] * (size_t)job->gate->cols;
         struct linear l = {.y = job->gate->data + at,
@@ -204,29 +212,59 @@ static void run_in(struct step *s, const struct expert_job *job, struct linear *
                            .x = job->a->x,
                            .idx = g->token + g->start[i],
                            .n_t = g->start[i + 1] - g->start[i]};
-        list[2 * i] = l;
+        job->list[2 * j] = l;
         l.y = job->up->data + at;
         l.w = e->up;
-        list[2 * i + 1] = l;
+        job->list[2 * j + 1] = l;
     }
-    linears_run(s, list, 2 * g->n_active);
+    linears_run(s, job->list, 2 * n);
 }
 
-static void run_out(struct step *s, const struct expert_job *job, struct linear *list,
-                    struct acts *inner)
+static void run_out(struct step *s, const struct expert_job *job, const int32_t *which, int n)
 {
     const struct groups *g = job->g;
-    for (int i = 0; i < g->n_active; i++) {
-        inner[i] = acts_from(job->inner, g->start[i]);
-        list[i] =
+    for (int j = 0; j < n; j++) {
+        int i = which[j];
+        job->views[j] = acts_from(job->inner, g->start[i]);
+        job->list[j] =
             (struct linear){.y = job->out->data + (size_t)g->start[i] * (size_t)job->out->cols,
                             .ldy = (size_t)job->out->cols,
                             .w = active_expert(job->a, g, i)->down,
                             .n_rows = job->out->cols,
-                            .x = &inner[i],
+                            .x = &job->views[j],
                             .n_t = g->start[i + 1] - g->start[i]};
     }
-    linears_run(s, list, g->n_active);
+    linears_run(s, job->list, n);
+}
+
+/* The n active experts in which[], for all of their tokens. */
+static void run_experts(struct step *s, struct expert_job *job, const int32_t *which, int n)
+{
+    const struct groups *g = job->g;
+    int n_places = 0;
+    for (int j = 0; j < n; j++)
+        for (int place = g->start[which[j]]; place < g->start[which[j] + 1]; place++)
+            job->places[n_places++] = place;
+    run_in(s, job, which, n);
+    cpu_run(s, n_places, 1, activate_places, job);
+    run_out(s, job, which, n);
+}
+
+/* Experts on demand: those that have slots while the others are read. Each has its own rows of the
+ * result, so the order does not matter. */
+static void run_from_slots(struct step *s, struct expert_job *job, int32_t *which)
+{
+    struct slots *c = cpu_of(s)->slots;
+    const struct experts_args *a = job->a;
+    int n_routed = job->g->n_active - (a->shared ? 1 : 0), n;
+    slots_need(c, a->experts, a->n_experts, job->g->expert, n_routed);
+    if (a->shared) run_experts(s, job, &n_routed, 1);
+    struct err err = {0};
+    while ((n = slots_next(c, which, &err)) > 0) {
+        run_experts(s, job, which, n);
+        slots_give(c, which, n);
+    }
+    if (n < 0) step_fail(s, err.code, err.message);
 }
 
 void cpu_experts(struct step *s, const struct experts_args *a)
@@ -235,23 +273,51 @@ void cpu_experts(struct step *s, const struct experts_args *a)
     struct groups g;
     if (group_pairs(s, &g, a)) return;
     int inner_dim = a->experts[0].gate->rows;
+    size_t n_active = (size_t)g.n_active;
     struct tensor gate = step_f32(s, g.n_places, inner_dim),
                   up = step_f32(s, g.n_places, inner_dim);
     struct tensor out = step_f32(s, g.n_places, a->y->cols);
     struct acts inner = step_acts(s, g.n_places, inner_dim);
     float *weight = cpu_scratch(s, (size_t)g.n_places * sizeof *weight);
-    struct linear *list = cpu_scratch(s, 2 * (size_t)g.n_active * sizeof *list);
-    struct acts *views = cpu_scratch(s, (size_t)g.n_active * sizeof *views);
+    int32_t *places = cpu_scratch(s, (size_t)g.n_places * sizeof *places);
+    struct linear *list = cpu_scratch(s, 2 * n_active * sizeof *list);
+    struct acts *views = cpu_scratch(s, n_active * sizeof *views);
+    int32_t *which = cpu_scratch(s, n_active * sizeof *which);
     if (s->err.code != ERR_NONE) return;
 
     for (int i = 0; i < g.n_pairs; i++)
         weight[g.place[i]] = a->w->data[i];
     for (int i = g.n_pairs; i < g.n_places; i++)
         weight[i] = 1.0f;
-    struct expert_job job = {cpu_of(s), a, &g, weight, &gate, &up, &out, &inner};
-    run_in(s, &job, list);
-    cpu_run(s, g.n_places, 1, activate_places, &job);
-    run_out(s, &job, list, views);
+    for (int i = 0; i < g.n_active; i++)
+        which[i] = i;
+    struct expert_job job = {cpu_of(s), a,      &g,     weight, &gate, &up,
+                             &out,      &inner, places, list,   views};
+    if (cpu_of(s)->slots && packed_is_deferred(a->experts[0].gate))
+        run_from_slots(s, &job, which);
+    else
+        run_experts(s, &job, which, g.n_active);
+    if (s->err.code != ERR_NONE) return;
     cpu_run(s, a->x->rows, 1, combine_rows, &job);
+    step_release(s, mark);
+}
+
+void cpu_expect(struct step *s, const struct expect_args *a)
+{
+    if (!cpu_of(s)->slots || !packed_is_deferred(a->experts[0].gate)) return;
+    size_t mark = step_mark(s), k = (size_t)a->table->cols;
+    int32_t *ids = cpu_scratch(s, (size_t)a->n_experts * sizeof *ids);
+    uint8_t *seen = cpu_scratch(s, (size_t)a->n_experts);
+    if (s->err.code != ERR_NONE) return;
+    memset(seen, 0, (size_t)a->n_experts);
+    int n = 0;
+    for (int t = 0; t < s->rows.n_rows; t++) {
+        const int32_t *row = packed_i32(a->table) + (size_t)s->rows.tokens[t] * k;
+        for (size_t i = 0; i < k; i++) {
+            if (!seen[row[i]]) ids[n++] = row[i];
+            seen[row[i]] = 1;
+        }
+    }
+    slots_expect(cpu_of(s)->slots, a->experts, ids, n);
     step_release(s, mark);
 }

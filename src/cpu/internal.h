@@ -9,6 +9,7 @@ struct cpu {
     struct pool *pool;
     const struct cpu_kernels *k;
     struct arena *arena; /* scratch of the step */
+    struct slots *slots; /* experts on demand; NULL: all are loaded */
 };
 
 static inline struct cpu *cpu_of(const struct step *s)

@@ -17,6 +17,7 @@ void cpu_select(struct step *s, const struct select_args *a);
 void cpu_attend(struct step *s, const struct attend_args *a);
 void cpu_route(struct step *s, const struct route_args *a);
 void cpu_experts(struct step *s, const struct experts_args *a);
+void cpu_expect(struct step *s, const struct expect_args *a);
 void cpu_head(struct step *s, const struct head_args *a);
 void cpu_mtp_streams(struct step *s, const struct mtp_streams_args *a);
 void cpu_mtp_join(struct step *s, const struct mtp_join_args *a);

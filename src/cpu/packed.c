@@ -1,5 +1,6 @@
 #include "cpu/packed.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,13 +53,18 @@ static int check_shape(const struct weight_src *src, struct err *err)
     return 0;
 }
 
+static size_t scale_size(const struct weight_src *src)
+{
+    return src->scale == SCALE_F32 ? 4 : 1;
+}
+
 static int out_of_memory(const struct weight_src *src, size_t size, struct err *err)
 {
     return err_set(err, ERR_LIMIT, "%s: no memory for %zu bytes", src->name, size);
 }
 
-/* Sizes and the memory of the matrix. */
-static int take_memory(struct packed *w, const struct weight_src *src, struct err *err)
+/* Sizes of the matrix, packed and as stored. */
+static int set_sizes(struct packed *w, const struct weight_src *src, struct err *err)
 {
     uint64_t row = weight_row_bytes(src->format, src->cols), stored, scales = 0, total;
     uint64_t k = 0, rows = (uint64_t)src->rows;
@@ -75,37 +81,36 @@ static int take_memory(struct packed *w, const struct weight_src *src, struct er
         w->row_bytes = (size_t)row;
         if (size_mul(row, rows, &total)) goto too_large;
     }
-    if (src->scale != SCALE_NONE)
-        scales = (uint64_t)src->scale_rows * (uint64_t)src->scale_cols *
-                 (src->scale == SCALE_F32 ? 4 : 1);
+    if (src->scale != SCALE_NONE &&
+        size_mul((uint64_t)src->scale_rows * (uint64_t)src->scale_cols, scale_size(src), &scales))
+        goto too_large;
     if (size_add(total, SLACK, &total) || size_mul(row, (uint64_t)src->rows, &stored) ||
-        size_add(stored, scales, &stored))
+        size_add(stored, scales, &stored) || stored > INT64_MAX)
         goto too_large;
     w->base.bytes = (size_t)stored;
     w->data_bytes = (size_t)total;
-    w->data = mem_pages(w->data_bytes);
-    return w->data ? 0 : out_of_memory(src, w->data_bytes, err);
+    if (src->format == WF_FP8) w->n_scales = (size_t)src->scale_rows * (size_t)src->scale_cols;
+    return 0;
 
 too_large:
     return err_set(err, ERR_LIMIT, "%s: %d x %d values are too many", src->name, src->rows,
                    src->cols);
 }
 
-/* All scales as stored; *out is freed by the caller. */
-static int read_scales(uint8_t **out, const struct weight_src *src, struct err *err)
+static bool has_scales_apart(const struct weight_src *src)
 {
-    uint64_t size;
-    if (size_mul((uint64_t)src->scale_rows * (uint64_t)src->scale_cols,
-                 src->scale == SCALE_F32 ? 4 : 1, &size))
-        return out_of_memory(src, SIZE_MAX, err);
-    *out = malloc((size_t)size);
-    if (!*out) return out_of_memory(src, (size_t)size, err);
-    if (src->read_scales(src->ctx, *out, err)) return -1;
+    return src->format == WF_FP8 || src->format == WF_FP4;
+}
+
+/* All scales as stored. */
+static int read_scales(uint8_t *out, const struct weight_src *src, struct err *err)
+{
+    if (src->read_scales(src->ctx, out, err)) return -1;
     if (src->scale == SCALE_E8M0)
-        return check_scale_bytes(src, *out, src->scale_rows, src->scale_cols, err);
-    for (size_t i = 0; i < size / 4; i++) {
+        return check_scale_bytes(src, out, src->scale_rows, src->scale_cols, err);
+    for (size_t i = 0; i < (size_t)src->scale_rows * (size_t)src->scale_cols; i++) {
         float v;
-        memcpy(&v, *out + 4 * i, sizeof v);
+        memcpy(&v, out + 4 * i, sizeof v);
         if (!__builtin_isfinite(v))
             return err_set(err, ERR_FORMAT, "%s: scale [%zu, %zu] is not finite", src->name,
                            i / (size_t)src->scale_cols, i % (size_t)src->scale_cols);
@@ -114,21 +119,13 @@ static int read_scales(uint8_t **out, const struct weight_src *src, struct err *
 }
 
 /* FP8 keeps its grid of scales as f32. */
-static int keep_scales(struct packed *w, const struct weight_src *src, const uint8_t *stored,
-                       struct err *err)
+static void keep_scales(const struct packed *w, const struct weight_src *src, const uint8_t *stored)
 {
-    size_t n = (size_t)src->scale_rows * (size_t)src->scale_cols;
-    w->scale_cols = src->scale_cols;
-    w->block_rows = src->block_rows;
-    w->block_cols = src->block_cols;
-    w->scales = malloc(n * sizeof *w->scales);
-    if (!w->scales) return out_of_memory(src, n * sizeof *w->scales, err);
     if (src->scale == SCALE_F32)
-        memcpy(w->scales, stored, n * sizeof *w->scales);
+        memcpy(w->scales, stored, w->n_scales * sizeof *w->scales);
     else
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < w->n_scales; i++)
             w->scales[i] = e8m0_to_f32(stored[i]);
-    return 0;
 }
 
 /* Position (row, k) of a group's codes inside a packed group. */
@@ -162,8 +159,9 @@ static int pack_e8m0(struct packed *w, int row, int g, uint8_t scale, const uint
     if (scale == 255)
         return err_set(err, ERR_FORMAT, "%s: the scale of row %d, column %d is NaN (e8m0 255)",
                        w->base.name, row, g * GROUP);
+    static const uint8_t zeros[16];
     *scale_at(w, row, g) = scale < 2 ? 127 : scale;
-    if (scale >= 2) put_codes(codes_at(w, row, g), code, 16); /* else the zeros that are there */
+    put_codes(codes_at(w, row, g), scale < 2 ? zeros : code, 16);
     return 0;
 }
 
@@ -178,13 +176,29 @@ static int pack_f16(struct packed *w, int row, int g, const uint8_t scale[2], co
     return 0;
 }
 
-/* Natural order (low nibble first) to bytes that hold values i and i + 16. */
+/* Bytes 0..3 to the even bytes of eight. */
+static uint64_t spread_bytes(uint64_t x)
+{
+    x = (x | x << 16) & 0x0000ffff0000ffffu;
+    return (x | x << 8) & 0x00ff00ff00ff00ffu;
+}
+
+/* Natural order (low nibble first) to bytes that hold values i and i + 16: even ones from the low
+ * nibbles of in[i / 2] and in[i / 2 + 8], odd ones from the high nibbles. Little-endian, as all of
+ * the packed layout. */
 static void split_nibbles(uint8_t out[16], const uint8_t in[16])
 {
-    for (int i = 0; i < 8; i++) {
-        out[2 * i] = (uint8_t)((in[i] & 15) | in[i + 8] << 4);
-        out[2 * i + 1] = (uint8_t)(in[i] >> 4 | (in[i + 8] & 0xf0));
-    }
+    const uint64_t low = 0x0f0f0f0f0f0f0f0fu;
+    uint64_t first, second;
+    memcpy(&first, in, 8);
+    memcpy(&second, in + 8, 8);
+    uint64_t even = (first & low) | (second & low) << 4;
+    uint64_t odd = (first >> 4 & low) | (second & ~low);
+    uint64_t halves[2] = {
+        spread_bytes(even & 0xffffffffu) | spread_bytes(odd & 0xffffffffu) << 8,
+        spread_bytes(even >> 32) | spread_bytes(odd >> 32) << 8,
+    };
+    memcpy(out, halves, 16);
 }
 
 static int pack_fp8(struct packed *w, int row, int g, const uint8_t code[32], struct err *err)
@@ -200,19 +214,34 @@ static int pack_fp8(struct packed *w, int row, int g, const uint8_t code[32], st
     return 0;
 }
 
+/* FP4 is what experts on demand are read in while a step waits: pack_e8m0 for a whole row, its addresses
+ * counted up. */
+static int pack_fp4_row(struct packed *w, int row, const uint8_t *in, const uint8_t *scale,
+                        struct err *err)
+{
+    const size_t block = packed_block_bytes(WF_FP4);
+    uint8_t *at = w->data + (size_t)(row / PACK_ROWS) * w->group_bytes;
+    int r = row % PACK_ROWS;
+    for (int g = 0; g < w->base.cols / GROUP; g++) {
+        uint8_t code[16] = {0};
+        uint8_t *to = at + (size_t)(g / 4) * block;
+        if (scale[g] == 255) return pack_e8m0(w, row, g, scale[g], code, err);
+        if (scale[g] >= 2) split_nibbles(code, in + 16 * (size_t)g);
+        to[g % 4 * PACK_ROWS + r] = scale[g] < 2 ? 127 : scale[g];
+        put_codes(to + 32 + g % 4 * 128 + 4 * r, code, 16);
+    }
+    return 0;
+}
+
 /* One stored row; scale: its e8m0 bytes (FP4). */
 static int pack_row(struct packed *w, int row, const uint8_t *in, const uint8_t *scale,
                     struct err *err)
 {
-    uint8_t code[16];
+    if (w->base.format == WF_FP4) return pack_fp4_row(w, row, in, scale, err);
     for (int g = 0; g < w->base.cols / GROUP; g++) {
         size_t i = (size_t)g;
         int bad = 0;
         switch (w->base.format) {
-        case WF_FP4:
-            split_nibbles(code, in + 16 * i);
-            bad = pack_e8m0(w, row, g, scale[i], code, err);
-            break;
         case WF_MXFP4:
             bad = pack_e8m0(w, row, g, in[17 * i], in + 17 * i + 1, err);
             break;
@@ -235,6 +264,8 @@ static void fill_padding(struct packed *w)
 {
     enum weight_format f = w->base.format;
     size_t block = packed_block_bytes(f), scale = packed_scale_bytes(f);
+    if (w->base.cols == w->k_padded && w->base.rows % PACK_ROWS == 0) return;
+    memset(w->data, 0, w->data_bytes);
     if (f != WF_FP4 && f != WF_MXFP4 && f != WF_Q4_0) return;
     int groups = (w->base.rows + PACK_ROWS - 1) / PACK_ROWS, blocks = w->k_padded / PACK_K;
     int tail = w->base.cols != w->k_padded;
@@ -250,58 +281,93 @@ static void fill_padding(struct packed *w)
     }
 }
 
-static int pack_rows(struct packed *w, const struct weight_src *src, const uint8_t *scales,
-                     struct err *err)
+/* Rows that are read at once. */
+static int rows_at_once(const struct weight_src *src)
 {
     size_t row_bytes = weight_row_bytes(src->format, src->cols);
-    int at_once = row_bytes < READ_BYTES / PACK_ROWS ? (int)(READ_BYTES / row_bytes) : PACK_ROWS;
-    if (at_once > src->rows) at_once = src->rows;
-    uint8_t *in = malloc((size_t)at_once * row_bytes);
-    if (!in) return out_of_memory(src, (size_t)at_once * row_bytes, err);
-
-    int bad = 0;
-    for (int row = 0; row < src->rows && !bad; row += at_once) {
-        int n = src->rows - row < at_once ? src->rows - row : at_once;
-        bad = src->read_rows(src->ctx, row, n, in, err);
-        for (int i = 0; i < n && !bad; i++) {
-            size_t r = (size_t)(row + i);
-            bad = pack_row(w, row + i, in + (size_t)i * row_bytes,
-                           scales ? scales + r * (size_t)src->scale_cols : NULL, err);
-        }
-    }
-    free(in);
-    return bad;
+    int n = row_bytes < READ_BYTES / PACK_ROWS ? (int)(READ_BYTES / row_bytes) : PACK_ROWS;
+    return n < src->rows ? n : src->rows;
 }
 
-int packed_load(struct weight **out, const struct weight_src *src, struct err *err)
+/* in: room for rows_at_once. */
+static int pack_rows(struct packed *w, const struct weight_src *src, const uint8_t *scales,
+                     uint8_t *in, struct err *err)
 {
-    uint8_t *scales = NULL;
-    struct packed *w = NULL;
-    *out = NULL;
-    if (check_shape(src, err)) return -1;
+    size_t row_bytes = weight_row_bytes(src->format, src->cols);
+    int at_once = rows_at_once(src);
+    for (int row = 0; row < src->rows; row += at_once) {
+        int n = src->rows - row < at_once ? src->rows - row : at_once;
+        if (src->read_rows(src->ctx, row, n, in, err)) return -1;
+        for (int i = 0; i < n; i++) {
+            size_t r = (size_t)(row + i);
+            if (pack_row(w, row + i, in + (size_t)i * row_bytes,
+                         scales ? scales + r * (size_t)src->scale_cols : NULL, err))
+                return -1;
+        }
+    }
+    return 0;
+}
 
-    w = xcalloc(1, sizeof *w);
+int packed_init(struct packed *w, const struct weight_src *src, struct err *err)
+{
+    *w = (struct packed){0};
+    if (check_shape(src, err) || set_sizes(w, src, err)) return -1;
     w->base.name = xstrdup(src->name);
     w->base.format = src->format;
     w->base.rows = src->rows;
     w->base.cols = src->cols;
-    if (take_memory(w, src, err)) goto fail;
-    if (!weight_is_quantised(src->format)) {
-        if (src->read_rows(src->ctx, 0, src->rows, w->data, err)) goto fail;
-        *out = &w->base;
-        return 0;
-    }
-    int apart = src->format == WF_FP8 || src->format == WF_FP4;
-    if (apart && read_scales(&scales, src, err)) goto fail;
-    if (src->format == WF_FP8 && keep_scales(w, src, scales, err)) goto fail;
+    w->scale_cols = src->scale_cols;
+    w->block_rows = src->block_rows;
+    w->block_cols = src->block_cols;
+    return 0;
+}
+
+/* Stored scales lie first. */
+static size_t stored_scale_bytes(const struct weight_src *src)
+{
+    size_t n = (size_t)src->scale_rows * (size_t)src->scale_cols * scale_size(src);
+    return has_scales_apart(src) ? (n + 63) / 64 * 64 : 0;
+}
+
+size_t packed_work_bytes(const struct weight_src *src)
+{
+    if (!weight_is_quantised(src->format)) return 0;
+    return stored_scale_bytes(src) +
+           (size_t)rows_at_once(src) * weight_row_bytes(src->format, src->cols);
+}
+
+int packed_fill(struct packed *w, const struct weight_src *src, uint8_t *work, struct err *err)
+{
+    if (!weight_is_quantised(src->format))
+        return src->read_rows(src->ctx, 0, src->rows, w->data, err);
+    if (has_scales_apart(src) && read_scales(work, src, err)) return -1;
+    if (src->format == WF_FP8) keep_scales(w, src, work);
     fill_padding(w);
-    if (pack_rows(w, src, src->format == WF_FP4 ? scales : NULL, err)) goto fail;
-    free(scales);
+    return pack_rows(w, src, src->format == WF_FP4 ? work : NULL, work + stored_scale_bytes(src),
+                     err);
+}
+
+int packed_load(struct weight **out, const struct weight_src *src, struct err *err)
+{
+    struct packed *w = xcalloc(1, sizeof *w);
+    uint8_t *work = NULL;
+    *out = NULL;
+    if (packed_init(w, src, err)) goto fail;
+    size_t work_bytes = packed_work_bytes(src);
+    w->data = mem_pages(w->data_bytes);
+    w->scales = malloc(w->n_scales * sizeof *w->scales + 1);
+    work = malloc(work_bytes + 1);
+    if (!w->data || !w->scales || !work) {
+        out_of_memory(src, w->data_bytes + work_bytes, err);
+        goto fail;
+    }
+    if (packed_fill(w, src, work, err)) goto fail;
+    free(work);
     *out = &w->base;
     return 0;
 
 fail:
-    free(scales);
+    free(work);
     packed_free(&w->base);
     return -1;
 }

@@ -9,15 +9,19 @@
 
 enum { PACK_ROWS = 8, PACK_K = 128 };
 
+struct slot_expert;
+
 struct packed {
     struct weight base;
     size_t group_bytes; /* of 8 rows; 0 for float formats and tables */
     size_t row_bytes;   /* float formats and tables: bytes between rows */
     int k_padded;
-    uint8_t *data; /* mem_pages */
+    uint8_t *data; /* mem_pages; of a deferred expert in its slot, NULL where it has none */
     size_t data_bytes;
     float *scales; /* FP8: [ceil(rows/block_rows), ceil(cols/block_cols)] as f32 */
+    size_t n_scales;
     int scale_cols, block_rows, block_cols;
+    struct slot_expert *expert; /* the deferred expert that this is part of (slots.h), or NULL */
 };
 
 /* Packs from the source, reading a few rows at a time. FP8 NaN codes, e8m0 255 and scales that are not
@@ -26,6 +30,25 @@ struct packed {
  * byte is 0 or 1 become zeros with byte 127. Thread-safe. */
 MUST_USE int packed_load(struct weight **out, const struct weight_src *src, struct err *err);
 void packed_free(struct weight *w); /* takes NULL */
+
+/* The two halves of packed_load, for memory of the caller. packed_init checks the source and sets
+ * all but data and scales; base.name is then the caller's to free. packed_fill reads and packs into
+ * data (data_bytes, 64-byte aligned, any content) and scales (n_scales), with packed_work_bytes of
+ * work memory, and allocates nothing; it may be called again. */
+MUST_USE int packed_init(struct packed *w, const struct weight_src *src, struct err *err);
+size_t packed_work_bytes(const struct weight_src *src);
+/* data, then scales, each rounded up to 64 bytes. */
+static inline size_t packed_bytes(const struct packed *w)
+{
+    return (w->data_bytes + 63) / 64 * 64 + (w->n_scales * sizeof *w->scales + 63) / 64 * 64;
+}
+MUST_USE int packed_fill(struct packed *w, const struct weight_src *src, uint8_t *work,
+                         struct err *err);
+
+static inline int packed_is_deferred(const struct weight *w)
+{
+    return ((const struct packed *)w)->expert != NULL;
+}
 
 /* The row as f32 values: what the f32 modes multiply with, and what embed reads. */
 void packed_row_f32(float *out, const struct packed *w, int row);

@@ -62,7 +62,7 @@ static int open_others(struct gguf *g, int n, size_t stem, struct err *err)
     for (int i = 1; i < n; i++) {
         struct gguf_part part;
         g->files = xrealloc(g->files, (size_t)n, sizeof *g->files);
-        g->files[i] = (struct file){.fd = -1};
+        g->files[i] = (struct file){.fd = -1, .direct_fd = -1};
         g->n_files = i + 1;
         if (open_split_file(g, stem, i, n, err)) return -1;
         const struct file *f = &g->files[i];
@@ -138,6 +138,8 @@ int gguf_open(struct gguf **out, const char *path, struct err *err)
     g->n_files = 1;
     if (gguf_part_parse(&g->meta, path, &g->files[0], NULL, 0, 0, err)) goto fail;
     if (finish_open(g, err)) goto fail;
+    for (int i = 0; i < g->n_files; i++)
+        file_prefer_direct(&g->files[i]);
     *out = g;
     return 0;
 

@@ -125,7 +125,7 @@ static void add_slot(struct shards *s)
     s->n++;
     s->files = xrealloc(s->files, (size_t)s->n, sizeof *s->files);
     s->headers = xrealloc(s->headers, (size_t)s->n, sizeof *s->headers);
-    s->files[s->n - 1] = (struct file){.fd = -1};
+    s->files[s->n - 1] = (struct file){.fd = -1, .direct_fd = -1};
     s->headers[s->n - 1] = (struct safetensors){0};
 }
 

@@ -191,8 +191,10 @@ static int open_safetensors(struct weights *w, const char *dir, struct err *err)
 {
     struct scale_block block;
     int n = 0, rc = -1;
-    for (int i = 0; i < w->shards.n; i++)
+    for (int i = 0; i < w->shards.n; i++) {
         w->file_bytes += w->shards.files[i].size;
+        file_prefer_direct(&w->shards.files[i]);
+    }
     if (read_config(w, dir, &block, err) || count_shards(w, &n, err)) return -1;
     struct stored *stored = xcalloc((size_t)n, sizeof *stored);
     if (list_shards(w, stored, err) == 0) rc = finish_open(w, stored, n, block, err);
@@ -310,15 +312,23 @@ uint64_t weights_tensor_bytes(const struct weights *w)
     return w->tensor_bytes;
 }
 
-static int read_rows(const struct weights *w, const struct extent *x, int row, int n, void *out,
-                     struct err *err)
+static const struct file *file_of(const struct weights *w, const struct extent *x)
 {
-    const struct file *f = w->gguf ? gguf_file_at(w->gguf, x->file) : &w->shards.files[x->file];
+    return w->gguf ? gguf_file_at(w->gguf, x->file) : &w->shards.files[x->file];
+}
+
+/* once: past the system's cache, see file_read_once. */
+static int read_rows(const struct weights *w, const struct extent *x, int row, int n, void *out,
+                     bool once, struct err *err)
+{
+    int (*read)(const struct file *, uint64_t, void *, size_t, struct err *) =
+        once ? file_read_once : file_read;
+    const struct file *f = file_of(w, x);
     uint64_t at = x->offset + (uint64_t)row * x->row_stride;
-    if (x->row_stride == x->row_bytes) return file_read(f, at, out, (size_t)n * x->row_bytes, err);
+    if (x->row_stride == x->row_bytes) return read(f, at, out, (size_t)n * x->row_bytes, err);
     for (int i = 0; i < n; i++)
-        if (file_read(f, at + (uint64_t)i * x->row_stride, (char *)out + (size_t)i * x->row_bytes,
-                      x->row_bytes, err))
+        if (read(f, at + (uint64_t)i * x->row_stride, (char *)out + (size_t)i * x->row_bytes,
+                 x->row_bytes, err))
             return -1;
     return 0;
 }
@@ -327,13 +337,36 @@ int weights_read(const struct weights *w, const struct weight_view *v, int row, 
                  struct err *err)
 {
     CHECK(row >= 0 && n >= 0 && n <= v->rows - row, "rows %d + %d of %d", row, n, v->rows);
-    return read_rows(w, &v->data, row, n, out, err);
+    return read_rows(w, &v->data, row, n, out, false, err);
 }
 
 int weights_read_scales(const struct weights *w, const struct weight_view *v, void *out,
                         struct err *err)
 {
-    return read_rows(w, &v->scale, 0, v->scale_rows, out, err);
+    return read_rows(w, &v->scale, 0, v->scale_rows, out, false, err);
+}
+
+/* The files may have changed meanwhile. */
+static int check_files(const struct weights *w, const struct weight_view *v, struct err *err)
+{
+    if (v->scale_rows && v->scale.file != v->data.file && file_check(file_of(w, &v->scale), err))
+        return -1;
+    return file_check(file_of(w, &v->data), err);
+}
+
+int weights_read_once(const struct weights *w, const struct weight_view *v, int row, int n,
+                      void *out, struct err *err)
+{
+    CHECK(row >= 0 && n >= 0 && n <= v->rows - row, "rows %d + %d of %d", row, n, v->rows);
+    if (read_rows(w, &v->data, row, n, out, true, err)) return -1;
+    return check_files(w, v, err);
+}
+
+int weights_read_scales_once(const struct weights *w, const struct weight_view *v, void *out,
+                             struct err *err)
+{
+    if (read_rows(w, &v->scale, 0, v->scale_rows, out, true, err)) return -1;
+    return check_files(w, v, err);
 }
 
 /* ---- digest ---- */
@@ -363,7 +396,7 @@ static int hash_rows(const struct weights *w, struct sha256 *h, const struct ext
     if (step < 1) step = 1; /* a row is at most 2^31 values; the piece has room for one */
     for (int row = 0; row < rows; row += step) {
         int n = rows - row < step ? rows - row : step;
-        if (read_rows(w, x, row, n, piece, err)) return -1;
+        if (read_rows(w, x, row, n, piece, false, err)) return -1;
         sha256_add(h, piece, (size_t)n * x->row_bytes);
         progress_add(bar, (uint64_t)n * x->row_bytes);
     }

@@ -62,6 +62,14 @@ MUST_USE int weights_read(const struct weights *w, const struct weight_view *v, 
 MUST_USE int weights_read_scales(const struct weights *w, const struct weight_view *v, void *out,
                                  struct err *err);
 
+/* The same while a model runs that does not fit in memory: past the system's cache where that does not
+ * hold the bytes (file_read_once), and ERR_IO too when the files were written to or cut since they
+ * were opened. */
+MUST_USE int weights_read_once(const struct weights *w, const struct weight_view *v, int row, int n,
+                               void *out, struct err *err);
+MUST_USE int weights_read_scales_once(const struct weights *w, const struct weight_view *v,
+                                      void *out, struct err *err);
+
 /* True when the files hold an MTP block that section 6 describes (e_proj, h_proj, ...). A DSpark
  * drafter under mtp.* gives false, and one warning when the model is opened. */
 bool weights_have_mtp(const struct weights *w);

@@ -32,11 +32,18 @@ void bench_run_add(struct bench_run *r, const struct bench_row *row)
 
 static json_t *row_json(const struct bench_row *r)
 {
-    return json_pack("{s:s, s:i, s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:b}",
-                     "name", r->name, "n", r->n, "context", r->context, "unit", r->unit, "rate",
-                     r->rate, "limit", r->limit, "share", r->share, "seconds", r->seconds, "read",
-                     r->rates.read, "int_ops", r->rates.int_ops, "float_ops", r->rates.float_ops,
-                     "rounds", r->rounds, "dropped", r->dropped, "noisy", r->noisy);
+    json_t *o =
+        json_pack("{s:s, s:i, s:i, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:i, s:b}", "name",
+                  r->name, "n", r->n, "context", r->context, "unit", r->unit, "rate", r->rate,
+                  "limit", r->limit, "share", r->share, "seconds", r->seconds, "read",
+                  r->rates.read, "int_ops", r->rates.int_ops, "float_ops", r->rates.float_ops,
+                  "rounds", r->rounds, "dropped", r->dropped, "noisy", r->noisy);
+    if (r->cache.any)
+        json_object_set_new(o, "experts",
+                            json_pack("{s:f, s:f, s:f, s:f}", "hits", r->cache.hits, "read_bytes",
+                                      r->cache.bytes, "wait_seconds", r->cache.wait, "ahead_used",
+                                      r->cache.ahead));
+    return o;
 }
 
 json_t *bench_run_json(const struct bench_run *r)

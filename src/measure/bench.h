@@ -21,6 +21,14 @@ struct bench_row {
     struct rates rates;    /* the machine between these rounds */
     int rounds, dropped;
     bool noisy; /* hardly a round was quiet: nothing was dropped */
+    /* Experts on demand, over the steps of all rounds. */
+    struct {
+        bool any;
+        double hits;  /* share of the experts needed that were there */
+        double bytes; /* read for a step */
+        double wait;  /* seconds of a step that waited for them */
+        double ahead; /* share of the experts read ahead that were then needed; -1: none was */
+    } cache;
 };
 
 struct bench_run {

@@ -33,6 +33,7 @@ struct bench_model {
     int n, context, chunk;
     struct bench_op *ops;
     double last_op;
+    long steps; /* done by the real side */
 };
 
 /* --- opening --- */
@@ -118,6 +119,7 @@ static int feed(struct bench_model *b, struct side *s, int n, int n_logits,
     for (int i = 0; i < s->n; i++)
         b->in[i] = (struct model_input){s->kv[i], b->tokens + i * n, n, n_logits};
     struct model_output out = {.logits = b->logits};
+    if (s == &b->real) b->steps++;
     return model_forward(s->model, b->in, s->n, &out, observer, err);
 }
 
@@ -252,11 +254,29 @@ static int time_ops(struct bench_model *b, struct bench_op *ops, const struct ra
 
 /* --- cases --- */
 
+/* What the cache of experts did between two counts of its stats. */
+static void describe_cache(struct bench_row *out, const struct cache_stats *from,
+                           const struct cache_stats *to, long steps)
+{
+    double hits = (double)(to->hits - from->hits), misses = (double)(to->misses - from->misses);
+    double ahead = (double)(to->ahead - from->ahead);
+    out->cache.any = to->n_slots > 0 && steps > 0 && hits + misses > 0;
+    if (!out->cache.any) return;
+    out->cache.hits = hits / (hits + misses);
+    out->cache.bytes = (double)(to->bytes_read - from->bytes_read) / (double)steps;
+    out->cache.wait = (to->wait_seconds - from->wait_seconds) / (double)steps;
+    out->cache.ahead = ahead > 0 ? (double)(to->ahead_used - from->ahead_used) / ahead : -1;
+}
+
 static int measure(struct bench_model *b, const struct rounds_job *job, const char *name,
                    int tokens, int rounds, struct bench_row *out, struct bench_op *ops,
                    struct err *err)
 {
     struct rounds_result r;
+    struct backend *real = model_backend(b->real.model);
+    struct cache_stats from, to;
+    b->steps = 0;
+    real->cache_stats(real, &from);
     if (rounds_run(&r, b->machine, job, rounds, err)) return -1;
     *out = (struct bench_row){.n = b->n,
                               .context = b->context,
@@ -270,6 +290,8 @@ static int measure(struct bench_model *b, const struct rounds_job *job, const ch
                               .dropped = r.n_dropped,
                               .noisy = r.noisy};
     snprintf(out->name, sizeof out->name, "%s", name);
+    real->cache_stats(real, &to);
+    describe_cache(out, &from, &to, b->steps);
     return ops ? time_ops(b, ops, &r.rates, err) : 0;
 }
 

@@ -26,7 +26,8 @@ struct request {
     int rows, cols;
     struct weight **slot;
     const struct weight_view *view;
-    bool routed, counted; /* part of the bytes of a token: routed experts by share */
+    struct expert *expert; /* of its gate, when routed; up and down follow in the list */
+    bool routed, counted;  /* part of the bytes of a token: routed experts by share */
 };
 
 struct binder {
@@ -34,6 +35,7 @@ struct binder {
     const struct weights *w;
     struct request *list;
     int n, cap;
+    bool defer; /* routed experts are left to the cache */
     struct progress *progress;
     pthread_mutex_t lock; /* err, m->all */
     struct err err;
@@ -114,7 +116,9 @@ static void want_expert(struct binder *b, struct expert *e, const char *prefix, 
     static const char *const names[3] = {"w1", "w3", "w2"};
     for (int i = 0; i < 3; i++) {
         int rows = i < 2 ? c->expert_dim : c->dim, cols = i < 2 ? c->dim : c->expert_dim;
-        want(b, LINEAR, rows, cols, slots[i], "%s.%s.weight", prefix, names[i])->routed = routed;
+        struct request *r = want(b, LINEAR, rows, cols, slots[i], "%s.%s.weight", prefix, names[i]);
+        r->routed = routed;
+        if (routed && i == 0) r->expert = e;
     }
 }
 
@@ -260,30 +264,44 @@ static int check_view(const struct binder *b, struct request *r, struct err *err
 /* --- loading --- */
 
 struct reader {
-    const struct binder *b;
-    const struct request *r;
+    const struct weights *w;
+    const struct weight_view *view;
+    int n_experts; /* that ids may name */
 };
 
 static int read_stored(void *ctx, int row, int n, void *out, struct err *err)
 {
     const struct reader *in = ctx;
-    return weights_read(in->b->w, in->r->view, row, n, out, err);
+    return weights_read(in->w, in->view, row, n, out, err);
 }
 
 static int read_scales(void *ctx, void *out, struct err *err)
 {
     const struct reader *in = ctx;
-    return weights_read_scales(in->b->w, in->r->view, out, err);
+    return weights_read_scales(in->w, in->view, out, err);
+}
+
+/* On demand. */
+static int read_stored_once(void *ctx, int row, int n, void *out, struct err *err)
+{
+    const struct reader *in = ctx;
+    return weights_read_once(in->w, in->view, row, n, out, err);
+}
+
+static int read_scales_once(void *ctx, void *out, struct err *err)
+{
+    const struct reader *in = ctx;
+    return weights_read_scales_once(in->w, in->view, out, err);
 }
 
 static int read_values(void *ctx, int row, int n, void *out, struct err *err)
 {
     const struct reader *in = ctx;
-    const struct weight_view *v = in->r->view;
+    const struct weight_view *v = in->view;
     if (v->dtype == DT_F32) return read_stored(ctx, row, n, out, err);
     size_t count = (size_t)n * (size_t)v->cols;
     uint16_t *stored = xmalloc(count * sizeof *stored);
-    int rc = weights_read(in->b->w, v, row, n, stored, err);
+    int rc = weights_read(in->w, v, row, n, stored, err);
     float *values = out;
     for (size_t i = 0; rc == 0 && i < count; i++)
         values[i] = v->dtype == DT_BF16 ? bf16_to_f32(stored[i]) : f16_to_f32(stored[i]);
@@ -294,11 +312,10 @@ static int read_values(void *ctx, int row, int n, void *out, struct err *err)
 static int read_ids(void *ctx, int row, int n, void *out, struct err *err)
 {
     const struct reader *in = ctx;
-    const struct weight_view *v = in->r->view;
-    int n_experts = in->b->m->config.n_experts;
+    const struct weight_view *v = in->view;
     size_t count = (size_t)n * (size_t)v->cols, size = v->dtype == DT_I64 ? 8 : 4;
     char *stored = xmalloc(count * size);
-    int rc = weights_read(in->b->w, v, row, n, stored, err);
+    int rc = weights_read(in->w, v, row, n, stored, err);
     int32_t *ids = out;
     for (size_t i = 0; rc == 0 && i < count; i++) {
         int64_t id;
@@ -306,9 +323,9 @@ static int read_ids(void *ctx, int row, int n, void *out, struct err *err)
         memcpy(&narrow, stored + i * size, sizeof narrow);
         id = narrow;
         if (size == 8) memcpy(&id, stored + i * size, sizeof id);
-        if (id < 0 || id >= n_experts)
+        if (id < 0 || id >= in->n_experts)
             rc = err_set(err, ERR_FORMAT, "%s: tensor %s holds expert %lld of %d",
-                         weights_path(in->b->w), v->name, (long long)id, n_experts);
+                         weights_path(in->w), v->name, (long long)id, in->n_experts);
         else
             ids[i] = (int32_t)id;
     }
@@ -316,24 +333,24 @@ static int read_ids(void *ctx, int row, int n, void *out, struct err *err)
     return rc;
 }
 
-static int load_weight(const struct binder *b, const struct request *r, struct weight **out,
-                       struct err *err)
+/* The source of a request's weight; both are to stay while it is used. */
+static struct weight_src source_of(const struct binder *b, const struct request *r,
+                                   struct reader *reader)
 {
     const struct weight_view *v = r->view;
-    struct reader reader = {b, r};
+    *reader = (struct reader){b->w, v, b->m->config.n_experts};
     struct weight_src src = {.name = r->name,
                              .format = WF_F32,
                              .rows = r->rows,
                              .cols = r->cols,
-                             .ctx = &reader,
+                             .ctx = reader,
                              .read_rows = read_values};
     if (r->kind == IDS) {
         src.format = WF_I32;
         src.read_rows = read_ids;
     } else if (r->kind != VALUES) {
-        if (linear_format(v->dtype, &src.format))
-            return err_set(err, ERR_UNSUPPORTED, "tensor %s: dtype %s", r->name,
-                           dtype_name(v->dtype));
+        int known = linear_format(v->dtype, &src.format);
+        CHECK(known == 0, "%s: dtype %s", r->name, dtype_name(v->dtype)); /* check_view saw it */
         src.read_rows = read_stored;
     }
     if (v->scale_rows) {
@@ -344,6 +361,14 @@ static int load_weight(const struct binder *b, const struct request *r, struct w
         src.block_cols = v->block_cols;
         src.read_scales = read_scales;
     }
+    return src;
+}
+
+static int load_weight(const struct binder *b, const struct request *r, struct weight **out,
+                       struct err *err)
+{
+    struct reader reader;
+    struct weight_src src = source_of(b, r, &reader);
     if (b->m->backend->weight_load(b->m->backend, out, &src, err))
         return err_prefix(err, "%s", weights_path(b->w));
     return 0;
@@ -352,7 +377,6 @@ static int load_weight(const struct binder *b, const struct request *r, struct w
 static void account(struct model *m, const struct request *r, const struct weight *w)
 {
     const struct config *c = &m->config;
-    m->all[m->n_all++] = *r->slot;
     m->bytes += w->bytes;
     if (r->slot == &m->embed) m->bytes_per_token += w->bytes / (size_t)c->vocab;
     if (r->routed && r->counted)
@@ -367,6 +391,7 @@ static void load_some(void *ctx, int first, int last, int thread)
     (void)thread;
     for (int i = first; i < last; i++) {
         const struct request *r = &b->list[i];
+        if (r->routed && b->defer) continue;
         pthread_mutex_lock(&b->lock);
         bool stop = b->err.code != ERR_NONE;
         pthread_mutex_unlock(&b->lock);
@@ -381,6 +406,7 @@ static void load_some(void *ctx, int first, int last, int thread)
             err_set(&b->err, err.code, "%s", err.message);
         } else {
             *r->slot = w;
+            b->m->all[b->m->n_all++] = w;
             account(b->m, r, w);
         }
         pthread_mutex_unlock(&b->lock);
@@ -416,23 +442,96 @@ int model_list(struct model *m, const struct weights *w, struct err *err)
     return rc;
 }
 
-int model_bind(struct model *m, const struct weights *w, bool progress, struct err *err)
+/* Gate, up and down of a routed expert, whose gate is request i. */
+static void sources_of_expert(const struct binder *b, int i, struct reader readers[3],
+                              struct weight_src src[3])
+{
+    for (int j = 0; j < 3; j++) {
+        src[j] = source_of(b, &b->list[i + j], &readers[j]);
+        src[j].read_rows = read_stored_once;
+        if (src[j].read_scales) src[j].read_scales = read_scales_once;
+    }
+}
+
+static int add_up(const struct binder *b, struct backend *backend, struct model_size *out,
+                  struct err *err)
+{
+    struct weight_src src[3];
+    struct reader readers[3];
+    *out = (struct model_size){0};
+    for (int i = 0; i < b->n; i++) {
+        const struct request *r = &b->list[i];
+        size_t bytes;
+        if (r->routed && !r->expert) continue;
+        if (r->expert)
+            sources_of_expert(b, i, readers, src);
+        else
+            src[0] = source_of(b, r, readers);
+        if (backend->weight_bytes(backend, &bytes, src, r->expert ? 3 : 1, err))
+            return err_prefix(err, "%s", weights_path(b->w));
+        if (!r->expert) out->dense += bytes;
+        if (r->expert && bytes > out->expert) out->expert = bytes;
+        out->n_experts += r->expert != NULL;
+    }
+    return 0;
+}
+
+int model_add_up(struct model *m, struct backend *backend, const struct weights *w,
+                 struct model_size *out, struct err *err)
 {
     struct binder b = {.m = m, .w = w};
-    int rc = -1;
-    if (list_weights(&b, err)) goto out;
-
-    m->all = xcalloc((size_t)b.n, sizeof(struct weight *));
-    pthread_mutex_init(&b.lock, NULL);
-    if (progress) b.progress = progress_new("loading", weights_tensor_bytes(w), "B");
-    struct pool *pool = pool_new(0);
-    pool_run(pool, b.n, 1, load_some, &b);
-    pool_free(pool);
-    progress_free(b.progress);
-    pthread_mutex_destroy(&b.lock);
-    rc = b.err.code == ERR_NONE ? 0 : err_set(err, b.err.code, "%s", b.err.message);
-
-out:
+    int rc = list_weights(&b, err) || add_up(&b, backend, out, err) ? -1 : 0;
     free(b.list);
     return rc;
+}
+
+/* Opens the backend's cache and tells it of every routed expert. */
+static int defer_experts(struct binder *b, int n_slots, struct err *err)
+{
+    struct model *m = b->m;
+    struct model_size size;
+    if (add_up(b, m->backend, &size, err)) return -1;
+    if (n_slots > size.n_experts) n_slots = size.n_experts;
+    struct cache_options o = {size.expert, n_slots, size.n_experts};
+    if (m->backend->cache_open(m->backend, &o, err))
+        return err_prefix(err, "%s", weights_path(b->w));
+    m->readers = xcalloc(3 * (size_t)size.n_experts, sizeof *m->readers);
+    struct reader *readers = m->readers;
+    for (int i = 0; i < b->n; i++) {
+        const struct request *r = &b->list[i];
+        struct weight_src src[3];
+        if (!r->expert) continue;
+        sources_of_expert(b, i, readers, src);
+        readers += 3;
+        if (m->backend->expert_defer(m->backend, r->expert, src, err))
+            return err_prefix(err, "%s", weights_path(b->w));
+        for (int j = 0; j < 3; j++)
+            account(m, &b->list[i + j], *b->list[i + j].slot);
+    }
+    return 0;
+}
+
+static void load_all(struct binder *b, bool progress, struct err *err)
+{
+    b->m->all = xcalloc((size_t)b->n, sizeof(struct weight *));
+    pthread_mutex_init(&b->lock, NULL);
+    if (progress && !b->defer)
+        b->progress = progress_new("loading", weights_tensor_bytes(b->w), "B");
+    struct pool *pool = pool_new(0);
+    pool_run(pool, b->n, 1, load_some, b);
+    pool_free(pool);
+    progress_free(b->progress);
+    pthread_mutex_destroy(&b->lock);
+    if (b->err.code != ERR_NONE) err_set(err, b->err.code, "%s", b->err.message);
+}
+
+int model_bind(struct model *m, const struct weights *w, const struct model_options *options,
+               struct err *err)
+{
+    struct binder b = {.m = m, .w = w, .defer = options->expert_slots > 0};
+    int rc = list_weights(&b, err);
+    if (rc == 0 && b.defer) rc = defer_experts(&b, options->expert_slots, err);
+    if (rc == 0) load_all(&b, options->progress, err);
+    free(b.list);
+    return rc || b.err.code != ERR_NONE ? -1 : 0;
 }

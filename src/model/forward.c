@@ -163,6 +163,15 @@ static void read_streams(struct step *s, float *out, const struct tensor *h, con
                   &(struct tensor){1, h->cols, h->data + (size_t)rows[i] * width});
 }
 
+/* The experts of hash layers follow from the tokens. */
+static void expect_hashed(struct step *s, const struct model *m)
+{
+    for (int i = 0; i < m->config.n_layers && m->layers[i].moe.table; i++) {
+        const struct moe *moe = &m->layers[i].moe;
+        op_expect(s, &(struct expect_args){moe->table, moe->experts, m->config.n_experts});
+    }
+}
+
 int model_forward(struct model *m, const struct model_input *in, int n_in, struct model_output *out,
                   const struct observer *observer, struct err *err)
 {
@@ -183,6 +192,7 @@ int model_forward(struct model *m, const struct model_input *in, int n_in, struc
     rope_tables(&s, m, cs);
     struct tensor h = step_f32(&s, n_rows, c->hc_mult * c->dim);
     op_embed(&s, &(struct embed_args){&h, m->embed});
+    expect_hashed(&s, m);
     for (s.layer = 0; s.layer < c->n_layers; s.layer++)
         layer_forward(&s, c, &m->layers[s.layer], &h, cs, true);
     s.layer = -1;

@@ -64,11 +64,18 @@ struct model {
     struct pass pass;
     struct weight **all; /* every loaded weight, for model_close */
     int n_all;
+    struct reader *readers; /* of deferred weights; NULL where all are loaded */
     size_t bytes, bytes_per_token;
 };
 
-/* Loads every weight that m->config asks for (bind.c). */
-MUST_USE int model_bind(struct model *m, const struct weights *w, bool progress, struct err *err);
+/* Loads every weight that m->config asks for, or leaves routed experts to the backend's cache
+ * (bind.c). */
+MUST_USE int model_bind(struct model *m, const struct weights *w,
+                        const struct model_options *options, struct err *err);
+
+/* What m->config asks for in bytes of b (bind.c). */
+MUST_USE int model_add_up(struct model *m, struct backend *b, const struct weights *w,
+                          struct model_size *out, struct err *err);
 
 /* The same checks, loading nothing (bind.c). */
 MUST_USE int model_list(struct model *m, const struct weights *w, struct err *err);

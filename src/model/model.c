@@ -42,6 +42,16 @@ int model_check(const struct weights *w, bool mtp, struct err *err)
     return rc;
 }
 
+int model_measure(struct model_size *out, struct backend *b, const struct weights *w, bool mtp,
+                  struct err *err)
+{
+    if (check_config(weights_config(w), weights_path(w), err)) return -1;
+    struct model *m = model_new(NULL, w, mtp);
+    int rc = model_add_up(m, b, w, out, err);
+    model_close(m);
+    return rc;
+}
+
 int model_open(struct model **out, struct backend *b, const struct weights *w,
                const struct model_options *options, struct err *err)
 {
@@ -50,7 +60,7 @@ int model_open(struct model **out, struct backend *b, const struct weights *w,
 
     struct model *m = model_new(b, w, options->mtp);
     model_rope_init(m);
-    if (model_bind(m, w, options->progress, err)) {
+    if (model_bind(m, w, options, err)) {
         model_close(m);
         return -1;
     }
@@ -71,6 +81,8 @@ static void pass_fini(struct pass *p)
 void model_close(struct model *m)
 {
     if (!m) return;
+    if (m->readers) m->backend->cache_close(m->backend);
+    free(m->readers);
     for (int i = 0; i < m->n_all; i++)
         m->backend->weight_free(m->backend, m->all[i]);
     free(m->all);

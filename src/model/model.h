@@ -9,10 +9,15 @@ struct model;
 struct model_options {
     bool mtp;      /* load the MTP block and keep its ring, if the checkpoint has one */
     bool progress; /* a progress bar on stderr while loading */
+    /* 0: everything is loaded. Else routed experts stay in the files and are read when a step needs them,
+     * into so many slots (ops/cache.h); at most as many as there are experts are taken. */
+    int expert_slots;
 };
 
 /* Binds every tensor that the config asks for: shape and dtype are checked, then packed for b (in
- * parallel). b and w are borrowed: b until model_close, w until model_open returns. */
+ * parallel). b and w are borrowed until model_close; w only until model_open returns when
+ * expert_slots is 0. With slots, bytes of experts are checked when they are read, and files that
+ * changed since w was opened fail the step. */
 MUST_USE int model_open(struct model **out, struct backend *b, const struct weights *w,
                         const struct model_options *options, struct err *err);
 void model_close(struct model *m); /* takes NULL */
@@ -26,7 +31,18 @@ const struct kv_layout *model_layout(const struct model *m);
 struct backend *model_backend(const struct model *m);
 bool model_has_mtp(const struct model *m);
 
-/* Packed bytes on the device, and the bytes that decoding one token reads (dense part, n_used of the
+/* What a model takes on a backend: bytes on the device, of all weights but the routed experts, and
+ * of the largest of these. */
+struct model_size {
+    size_t dense, expert;
+    int n_experts; /* over all layers */
+};
+
+/* Loads nothing; checks as model_check does. */
+MUST_USE int model_measure(struct model_size *out, struct backend *b, const struct weights *w,
+                           bool mtp, struct err *err);
+
+/* Bytes of all weights as stored, on the device or on demand, and the bytes that decoding one token reads (dense part, n_used of the
  * routed experts, one embedding row). */
 size_t model_bytes(const struct model *m);
 size_t model_bytes_per_token(const struct model *m);

@@ -3,6 +3,7 @@
  * route.h, head.h); bits: docs/spec/numerics.md. */
 #pragma once
 #include "ops/attend.h"
+#include "ops/cache.h"
 #include "ops/embed.h"
 #include "ops/head.h"
 #include "ops/hyper.h"
@@ -25,6 +26,21 @@ struct backend {
     int (*weight_load)(struct backend *b, struct weight **out, const struct weight_src *src,
                        struct err *err);
     void (*weight_free)(struct backend *b, struct weight *w); /* takes NULL */
+
+    /* Device bytes of n weights, each with its alignment. Fails as weight_load does on shapes and formats. */
+    int (*weight_bytes)(struct backend *b, size_t *out, const struct weight_src *src, int n,
+                        struct err *err);
+
+    /* Experts on demand: cache.h. */
+    /* ERR_LIMIT when memory or threads are out. */
+    int (*cache_open)(struct backend *b, const struct cache_options *o, struct err *err);
+    /* src: gate, up, down. The weights are described, not read. The sources are copied; their ctx and functions stay
+     * valid until cache_close, and are called from other threads, several at a time. */
+    int (*expert_defer)(struct backend *b, struct expert *out, const struct weight_src src[3],
+                        struct err *err);
+    /* Frees the deferred weights too: no weight_free for those. Does nothing where none is open. */
+    void (*cache_close)(struct backend *b);
+    void (*cache_stats)(struct backend *b, struct cache_stats *out); /* zeros where none is open */
 
     /* Zeroed device memory for session state; NULL when it is out. */
     void *(*block_new)(struct backend *b, size_t size);
@@ -57,6 +73,7 @@ struct backend {
     void (*attend)(struct step *s, const struct attend_args *a);
     void (*route)(struct step *s, const struct route_args *a);
     void (*experts)(struct step *s, const struct experts_args *a);
+    void (*expect)(struct step *s, const struct expect_args *a);
     void (*head)(struct step *s, const struct head_args *a);
     void (*mtp_streams)(struct step *s, const struct mtp_streams_args *a);
     void (*mtp_join)(struct step *s, const struct mtp_join_args *a);

@@ -187,6 +187,12 @@ void op_experts(struct step *s, const struct experts_args *a)
     observe(s, OP_EXPERTS, a->y, NULL);
 }
 
+void op_expect(struct step *s, const struct expect_args *a)
+{
+    if (failed(s)) return;
+    s->backend->expect(s, a);
+}
+
 void op_head(struct step *s, const struct head_args *a)
 {
     if (failed(s)) return;

@@ -39,5 +39,6 @@ struct experts_args {
 };
 
 /* a = (silu(g) * u) * w, quantised like any input of a linear. y = sum of the routed experts' outputs from
- * +0 in ascending id, then the shared expert's. */
+ * +0 in ascending id, then the shared expert's. Where experts are deferred (cache.h), reading one may
+ * fail the step. */
 void op_experts(struct step *s, const struct experts_args *a);

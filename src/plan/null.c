@@ -7,6 +7,8 @@
 struct null {
     struct backend base;
     struct ledger ledger;
+    struct weight **deferred; /* [3 cap], of an open cache */
+    int n_deferred, n_slots;
 };
 
 /* Stands for every device pointer; never followed. */
@@ -26,19 +28,24 @@ static void null_close(struct backend *b)
     free(b);
 }
 
+static size_t stored_bytes(const struct weight_src *src)
+{
+    size_t scale_size = src->scale == SCALE_F32 ? 4 : src->scale == SCALE_E8M0 ? 1 : 0;
+    return (size_t)src->rows * weight_row_bytes(src->format, src->cols) +
+           (size_t)src->scale_rows * (size_t)src->scale_cols * scale_size;
+}
+
 static int weight_load(struct backend *b, struct weight **out, const struct weight_src *src,
                        struct err *err)
 {
     (void)b;
     (void)err;
     struct weight *w = xcalloc(1, sizeof *w);
-    size_t scale_size = src->scale == SCALE_F32 ? 4 : src->scale == SCALE_E8M0 ? 1 : 0;
     *w = (struct weight){.name = xstrdup(src->name),
                          .format = src->format,
                          .rows = src->rows,
                          .cols = src->cols,
-                         .bytes = (size_t)src->rows * weight_row_bytes(src->format, src->cols) +
-                                  (size_t)src->scale_rows * (size_t)src->scale_cols * scale_size};
+                         .bytes = stored_bytes(src)};
     *out = w;
     return 0;
 }
@@ -49,6 +56,52 @@ static void weight_free(struct backend *b, struct weight *w)
     if (!w) return;
     free(w->name);
     free(w);
+}
+
+static int weight_bytes(struct backend *b, size_t *out, const struct weight_src *src, int n,
+                        struct err *err)
+{
+    (void)b;
+    (void)err;
+    *out = 0;
+    for (int i = 0; i < n; i++)
+        *out += stored_bytes(&src[i]);
+    return 0;
+}
+
+static int cache_open(struct backend *b, const struct cache_options *o, struct err *err)
+{
+    struct null *n = (struct null *)b;
+    (void)err;
+    n->deferred = xcalloc(3 * (size_t)o->n_experts, sizeof(struct weight *));
+    n->n_slots = o->n_slots;
+    return 0;
+}
+
+static int expert_defer(struct backend *b, struct expert *out, const struct weight_src src[3],
+                        struct err *err)
+{
+    struct null *n = (struct null *)b;
+    struct weight **at = n->deferred + n->n_deferred;
+    for (int i = 0; i < 3; i++, n->n_deferred++)
+        if (weight_load(b, &at[i], &src[i], err)) return -1;
+    *out = (struct expert){at[0], at[1], at[2]};
+    return 0;
+}
+
+static void cache_close(struct backend *b)
+{
+    struct null *n = (struct null *)b;
+    for (int i = 0; i < n->n_deferred; i++)
+        weight_free(b, n->deferred[i]);
+    free(n->deferred);
+    n->deferred = NULL;
+    n->n_deferred = n->n_slots = 0;
+}
+
+static void cache_stats(struct backend *b, struct cache_stats *out)
+{
+    *out = (struct cache_stats){.n_slots = ((const struct null *)b)->n_slots};
 }
 
 static void *block_new(struct backend *b, size_t size)
@@ -275,6 +328,12 @@ static void null_experts(struct step *s, const struct experts_args *a)
     if (a->shared) add_expert(s, e, a->shared, a->x->rows);
 }
 
+static void null_expect(struct step *s, const struct expect_args *a)
+{
+    (void)s;
+    (void)a;
+}
+
 static void null_head(struct step *s, const struct head_args *a)
 {
     struct ledger_entry *e = entry_of(s, OP_HEAD);
@@ -306,6 +365,11 @@ struct backend *null_open(enum numeric_mode mode)
         .close = null_close,
         .weight_load = weight_load,
         .weight_free = weight_free,
+        .weight_bytes = weight_bytes,
+        .cache_open = cache_open,
+        .expert_defer = expert_defer,
+        .cache_close = cache_close,
+        .cache_stats = cache_stats,
         .block_new = block_new,
         .block_free = block_free,
         .block_copy = block_copy,
@@ -332,6 +396,7 @@ struct backend *null_open(enum numeric_mode mode)
         .attend = null_attend,
         .route = null_route,
         .experts = null_experts,
+        .expect = null_expect,
         .head = null_head,
         .mtp_streams = null_mtp_streams,
         .mtp_join = null_mtp_join,

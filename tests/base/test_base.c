@@ -288,6 +288,57 @@ static void file_read_stays_inside(void **state)
     assert_int_equal(file.fd, -1);
 }
 
+/* Whatever the file system can do, and wherever the bytes begin and end. */
+static void file_read_once_reads_what_file_read_does(void **state)
+{
+    enum { SIZE = 900001 };
+    const struct folder *f = *state;
+    static const size_t cases[][2] = {{0, SIZE},     {1, 1},           {4095, 2},
+                                      {4096, 4096},  {5000, 300000},   {262144, 7},
+                                      {SIZE - 1, 1}, {700000, 200001}, {4100, 270000 + 7}};
+    char *want = malloc(SIZE), *got = malloc(SIZE);
+    for (int i = 0; i < SIZE; i++)
+        want[i] = (char)(i * 2654435761u >> 11);
+    for (int direct = 0; direct < 2; direct++) {
+        struct err err = {0};
+        struct file file;
+        assert_int_equal(file_replace(in(f, "data"), want, SIZE, &err), 0);
+        assert_int_equal(file_open(&file, in(f, "data"), &err), 0);
+        if (direct) file_prefer_direct(&file);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+            file_forget(&file, 0, 0);
+            memset(got, 0, SIZE);
+            assert_int_equal(file_read_once(&file, cases[i][0], got, cases[i][1], &err), 0);
+            assert_memory_equal(got, want + cases[i][0], cases[i][1]);
+        }
+        assert_int_equal(file_read_once(&file, SIZE - 3, got, 4, &err), -1);
+        assert_int_equal(err.code, ERR_IO);
+        file_close(&file);
+    }
+    free(want);
+    free(got);
+}
+
+static void file_check_sees_writing_and_cutting(void **state)
+{
+    const struct folder *f = *state;
+    const struct timespec then[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    for (int how = 0; how < 3; how++) {
+        struct err err = {0};
+        struct file file;
+        assert_int_equal(file_replace(in(f, "data"), "abcdef", 6, &err), 0);
+        assert_int_equal(file_open(&file, in(f, "data"), &err), 0);
+        assert_int_equal(file_check(&file, &err), 0);
+        if (how == 0) assert_int_equal(truncate(in(f, "data"), 5), 0);
+        if (how == 1) assert_int_equal(utimensat(AT_FDCWD, in(f, "data"), then, 0), 0);
+        /* Another file under this name is none of the open one's business. */
+        if (how == 2) assert_int_equal(file_replace(in(f, "data"), "x", 1, &err), 0);
+        assert_int_equal(file_check(&file, &err), how == 2 ? 0 : -1);
+        assert_int_equal(err.code, how == 2 ? ERR_NONE : ERR_IO);
+        file_close(&file);
+    }
+}
+
 static int opens_beneath(const char *dir, const char *name)
 {
     struct err err = {0};
@@ -369,6 +420,39 @@ static void pages_are_zero_and_aligned(void **state)
     assert_true(mem_peak() > 0);
 }
 
+/* Files of a machine that is not this one. */
+static void put(const struct folder *f, const char *name, const char *text)
+{
+    char command[256];
+    struct err err = {0};
+    snprintf(command, sizeof command, "mkdir -p \"$(dirname '%s')\"", in(f, name));
+    assert_int_equal(system(command), 0);
+    assert_int_equal(file_replace(in(f, name), text, strlen(text), &err), 0);
+}
+
+static void control_groups_limit_memory(void **state)
+{
+    const struct folder *f = *state;
+    char command[256];
+    assert_true(mem_cgroup(in(f, "")) == SIZE_MAX);
+    put(f, "proc/self/cgroup", "1:cpu:/\n0::/a/b\n");
+    assert_true(mem_cgroup(in(f, "")) == SIZE_MAX);
+    put(f, "sys/fs/cgroup/a/b/memory.max", "max\n");
+    put(f, "sys/fs/cgroup/a/b/memory.current", "100\n");
+    assert_true(mem_cgroup(in(f, "")) == SIZE_MAX);
+    /* The group above counts too; pages of files can be had back. */
+    put(f, "sys/fs/cgroup/a/memory.max", "5000\n");
+    put(f, "sys/fs/cgroup/a/memory.current", "3000\n");
+    put(f, "sys/fs/cgroup/a/memory.stat", "anon 1\ninactive_file 200\nactive_file 50\nfile 9\n");
+    assert_int_equal(mem_cgroup(in(f, "")), 5000 - (3000 - 250));
+    put(f, "proc/self/cgroup", "4:memory:/c\n0::/\n");
+    put(f, "sys/fs/cgroup/memory/c/memory.limit_in_bytes", "700\n");
+    put(f, "sys/fs/cgroup/memory/c/memory.usage_in_bytes", "900\n");
+    assert_int_equal(mem_cgroup(in(f, "")), 0);
+    snprintf(command, sizeof command, "rm -r '%s/proc' '%s/sys'", f->path, f->path);
+    assert_int_equal(system(command), 0);
+}
+
 static void sha256_of_abc(void **state)
 {
     (void)state;
@@ -403,6 +487,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(file_replace_writes_all_or_nothing, folder_setup,
                                         folder_teardown),
         cmocka_unit_test_setup_teardown(file_read_stays_inside, folder_setup, folder_teardown),
+        cmocka_unit_test_setup_teardown(file_read_once_reads_what_file_read_does, folder_setup,
+                                        folder_teardown),
+        cmocka_unit_test_setup_teardown(file_check_sees_writing_and_cutting, folder_setup,
+                                        folder_teardown),
+        cmocka_unit_test_setup_teardown(control_groups_limit_memory, folder_setup, folder_teardown),
         cmocka_unit_test_setup_teardown(file_open_beneath_stays_beneath, folder_setup,
                                         folder_teardown),
         cmocka_unit_test_setup_teardown(only_regular_files_open, folder_setup, folder_teardown),

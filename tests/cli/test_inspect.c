@@ -66,6 +66,17 @@ static void inspect_shows_what_is_there(void **state)
                                                "tests/golden/gguf/alpha-mixed.gguf", NULL}),
                      0);
     assert_true(holds(&p, "out", "layers.4.ffn.experts.15.w2.weight"));
+    static const char *const memory[][2] = {
+        {"1G", ": fits"},
+        {"9M", "experts are kept, the others are read on demand"},
+        {"1.5K", "do not fit in the 1.54 kB given"}};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(run(&p, cli_inspect,
+                             (const char *const[]){"tenon inspect", "models/nano", "--memory",
+                                                   memory[i][0], NULL}),
+                         0);
+        if (!holds(&p, "out", memory[i][1])) fail_msg("%s", memory[i][0]);
+    }
     place_remove(&p);
 }
 
@@ -84,6 +95,11 @@ static void inspect_json_is_json(void **state)
     assert_int_equal(json_integer_value(json_object_get(o, "tensor_bytes")), 679280);
     assert_int_equal(json_integer_value(json_object_get(o, "missing")), 0);
     assert_true(json_is_true(json_object_get(o, "mtp")));
+    const json_t *loading = json_object_get(o, "loading");
+    assert_true(json_is_true(json_object_get(o, "fits")));
+    assert_true(json_is_true(json_object_get(loading, "possible")));
+    assert_int_equal(json_integer_value(json_object_get(loading, "slots")), 0);
+    assert_true(json_integer_value(json_object_get(loading, "dense_bytes")) > 0);
     const json_t *config = json_object_get(o, "config");
     assert_int_equal(json_integer_value(json_object_get(config, "vocab_size")), 200);
     json_decref(o);

@@ -71,18 +71,30 @@ double golden_number(const char *dir, const char *key)
     return x;
 }
 
-struct bench_model model_for_test(const char *path, enum numeric_mode mode, int threads,
-                                  const char *isa, int mtp)
+static struct bench_model open_for_test(const char *path, enum numeric_mode mode, int threads,
+                                        const char *isa, const struct model_options *options)
 {
     struct bench_model b = {0};
     struct err err = {0};
     must(cpu_open(&b.backend, mode, threads, isa, &err), &err);
     must(weights_open(&b.weights, path, &err), &err);
-    must(model_open(&b.model, b.backend, b.weights, &(struct model_options){.mtp = mtp}, &err),
-         &err);
+    must(model_open(&b.model, b.backend, b.weights, options, &err), &err);
     b.pool = kv_pool_new(b.backend, model_layout(b.model), 0);
     b.vocab = model_config(b.model)->vocab;
     return b;
+}
+
+struct bench_model model_for_test(const char *path, enum numeric_mode mode, int threads,
+                                  const char *isa, int mtp)
+{
+    return open_for_test(path, mode, threads, isa, &(struct model_options){.mtp = mtp});
+}
+
+struct bench_model model_in_slots(const char *path, enum numeric_mode mode, int threads, int mtp,
+                                  int slots)
+{
+    return open_for_test(path, mode, threads, NULL,
+                         &(struct model_options){.mtp = mtp, .expert_slots = slots});
 }
 
 void model_done(struct bench_model *b)

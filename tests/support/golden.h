@@ -25,6 +25,9 @@ struct bench_model {
 /* Opens a checkpoint on the CPU backend; fails the test on error. isa NULL: the best. */
 struct bench_model model_for_test(const char *path, enum numeric_mode mode, int threads,
                                   const char *isa, int mtp);
+/* The same with routed experts read on demand into `slots` slots; 0: all loaded. */
+struct bench_model model_in_slots(const char *path, enum numeric_mode mode, int threads, int mtp,
+                                  int slots);
 void model_done(struct bench_model *b);
 
 /* Logits [n, V] of n tokens from an empty sequence, in steps of `chunk`. mtp NULL, or room for
