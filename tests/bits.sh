@@ -19,7 +19,7 @@ if [ "${BUILD:-build}" != build ] && [ "${1:-}" != --update ]; then
 fi
 
 sources() {
-    ls src/base/{fmath,pool,mem,err,log,progress,clock}.c src/quant/*.c src/cpu/*.c src/ops/*.c \
+    ls src/base/{fmath,pool,mem,mem_cgroup,err,log,progress,clock}.c src/quant/*.c src/cpu/*.c src/ops/*.c \
         src/model/{bind,forward,kv,layer,model,rope}.c src/format/dtype.c tests/bits/*.c
 }
 

@@ -288,6 +288,19 @@ int weights_read_scales(const struct weights *w, const struct weight_view *v, vo
 
 /* ---- the rest of the view ---- */
 
+/* Noise never changes: once is as always. */
+int weights_read_once(const struct weights *w, const struct weight_view *v, int row, int n,
+                      void *out, struct err *err)
+{
+    return weights_read(w, v, row, n, out, err);
+}
+
+int weights_read_scales_once(const struct weights *w, const struct weight_view *v, void *out,
+                             struct err *err)
+{
+    return weights_read_scales(w, v, out, err);
+}
+
 const struct config *weights_config(const struct weights *w)
 {
     return &w->config;
