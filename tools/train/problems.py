@@ -230,7 +230,8 @@ def make_count(t: Teller):
         hits = set(kinds[x])
         listed = [t.rng.choice(kinds[t.rng.choice((x, other))]) for _ in range(length)]
     question = t.tell(how, x=x, w=t.lang["join"].join(listed))
-    return question, *steps.count(listed, hits, t.lang.before_listed)
+    before = t.lang.before_listed
+    return question, *steps.count(listed, hits, before + x if x else "*", before)
 
 
 def make_share(t: Teller):
@@ -297,12 +298,13 @@ def make_logic(t: Teller):
     facts = list(zip(order, order[1:]))
     t.rng.shuffle(facts)
     told = [t.rng.choice((than, inverse)) for _ in facts]
+    same = [w == than for w in told]
     want_most = t.rng.random() < 0.5
     sentences = [w.format(n=n, m=m, o=t.o) for w, (n, m) in zip(told, facts)]
     sentences.append((most if want_most else least).format(o=t.o))
     t.noted += [t.o] if "{o" in than else []
-    t.noted += [facts, [w == than for w in told], want_most]
-    return t.lang["space"].join(sentences), *steps.chain(facts, order, want_most, t.lang.before_name)
+    t.noted += [facts, same, want_most]
+    return t.lang["space"].join(sentences), *steps.chain(facts, same, want_most, t.lang.before_name)
 
 
 MAKERS = {
@@ -312,7 +314,8 @@ MAKERS = {
     "clock": make_clock, "unit": make_unit, "shopping": make_shopping, "logic": make_logic,
 }
 KINDS = list(MAKERS)
-WEIGHTS = {"two-step": 1.5, "three-step": 2.0}
+# Kinds that are learnt late are drawn more often.
+WEIGHTS = {"logic": 2.0, "count": 2.0, "three-step": 1.5, "date": 1.25, "sort": 1.25}
 
 
 def make(rng: random.Random, code: str, kind: str, size: float, new_wordings: bool) -> Problem:

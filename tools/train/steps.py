@@ -103,9 +103,15 @@ def sign_between(a: int, b: int) -> str:
     return "<" if a < b else ">" if a > b else "="
 
 
+def goal(most: bool) -> str:
+    """Which end of the order is asked for: written first, so that it is learned by itself."""
+    return "↑" if most else "↓"
+
+
 def compare(a: int, b: int, names: tuple, before: str, want_larger: bool) -> tuple[str, str]:
-    """From the left, one digit at a time, until they differ; more digits are more. names: whose the
-    numbers are, or nothing; before: what a name has before it."""
+    """From the left, one digit at a time, until they differ; more digits are more. Then both in
+    order, the larger first. names: whose the numbers are, or nothing; before: what a name has
+    before it."""
     if len(str(a)) != len(str(b)):
         inner = [f"{a}{sign_between(a, b)}{b}"]
     else:
@@ -114,18 +120,17 @@ def compare(a: int, b: int, names: tuple, before: str, want_larger: bool) -> tup
             inner.append(f"{x}{sign_between(int(x), int(y))}{y}")
             if x != y:
                 break
-    first = (a > b) == want_larger
-    if not names:
-        answer = str(a if first else b)
-        return f"{a},{b}→{','.join(inner)}→{answer}", answer
-    answer = str(names[0] if first else names[1])
-    shown = f"{before}{names[0]}:{a},{before}{names[1]}:{b}"
-    return f"{shown}→{','.join(inner)}→{before}{answer}", answer
+    ends = [f"{before}{name}" for name in names] or [str(a), str(b)]
+    shown = f"{ends[0]}:{a},{ends[1]}:{b}" if names else f"{a},{b}"
+    high, low = ends if a > b else reversed(ends)
+    found = high if want_larger else low
+    return (f"{goal(want_larger)}{shown}→{','.join(inner)}→{high}>{low}→{found}",
+            found.removeprefix(before) if names else found)
 
 
 def sort(numbers: list[int], down: bool, join: str) -> tuple[str, str]:
-    """Each number in turn is put in its place, compared from the front."""
-    done, lines = [numbers[0]], [str(numbers[0])]
+    """The order asked for; then each number in turn is put in its place, compared from the front."""
+    done, lines = [numbers[0]], [f"{'>' if down else '<'}{numbers[0]}"]
     for n in numbers[1:]:
         inner, place = [], 0
         for other in done:
@@ -138,12 +143,13 @@ def sort(numbers: list[int], down: bool, join: str) -> tuple[str, str]:
     return "\n".join(lines), join.join(map(str, done))
 
 
-def count(listed: list[str], hits: set, before: str) -> tuple[str, str]:
+def count(listed: list[str], hits: set, asked: str, before: str) -> tuple[str, str]:
+    """What is asked for, then the words with their number, those that count with the count."""
     found, inner = 0, []
-    for word in listed:
+    for place, word in enumerate(listed, 1):
         found += word in hits
-        inner.append(before + (f"{word}:{found}" if word in hits else word))
-    return f"{','.join(inner)}→{found}", str(found)
+        inner.append(f"{place}{before}{word}{f':{found}' if word in hits else ''}")
+    return f"{asked}→{','.join(inner)}→{found}", str(found)
 
 
 def divide(a: int, k: int, want_rest: bool) -> tuple[str, str]:
@@ -160,11 +166,11 @@ def walk(names: list[str], start: int, k: int, forward: bool, before: str) -> tu
     whole = k // len(names) * len(names)
     if whole:
         lines.append(operation(k, "-", whole)[0])
-    place, inner = start, []
+    place, inner = start, [f"{before}{names[start]}:0"]
     for step in range(1, k - whole + 1):
         place = (place + (1 if forward else -1)) % len(names)
         inner.append(f"{before}{names[place]}:{step}")
-    lines.append(f"{','.join(inner)}→{before}{names[place]}" if inner else before + names[place])
+    lines.append(f"{','.join(inner)}→{before}{names[place]}")
     return "\n".join(lines), str(names[place])
 
 
@@ -195,10 +201,16 @@ def clock(hour: int, minute: int, minutes: int = 0, hours: int = 0) -> tuple[str
     return "\n".join([*lines, answer]), answer
 
 
-def chain(facts: list[tuple[str, str]], order: list[str], want_most: bool,
+def chain(facts: list[tuple[str, str]], same: list[bool], want_most: bool,
           before: str) -> tuple[str, str]:
-    """The facts as told, joined to one row from most to least."""
-    answer = order[0] if want_most else order[-1]
-    told = ",".join(f"{before}{n}>{before}{m}" for n, m in facts)
-    row = "→" + ">".join(before + n for n in order) if len(order) > 2 else ""
-    return f"{told}{row}→{before}{answer}", str(answer)
+    """facts: (more, less), a chain in any order; same: told with the more first. The facts as told,
+    each turned so that the more is first, and the way from the first fact to the end asked for."""
+    told = [f"{before}{n}>{before}{m}" if first else f"{before}{m}<{before}{n}"
+            for (n, m), first in zip(facts, same)]
+    turned = [f"{before}{n}>{before}{m}" for n, m in facts]
+    next_one = {m: n for n, m in facts} if want_most else dict(facts)
+    way = [facts[0][0 if want_most else 1]]
+    while way[-1] in next_one:
+        way.append(next_one[way[-1]])
+    row = ("<" if want_most else ">").join(before + name for name in way)
+    return f"{goal(want_most)}{','.join(told)}→{','.join(turned)}→{row}", way[-1]

@@ -272,7 +272,7 @@ def learn(wanted: int = 3756, problems: int = 6000) -> Tokenizer:
             counts.update(apart(text, pattern) * 20)
         for word in [*words["names"], *words["weekdays"], *words["months"]]:
             counts.update(pieces(words.before_name + word) * 300 + pieces(word) * 300)
-        for word in [*words["words"], *sum(words["kinds"].values(), [])]:
+        for word in [*words["words"], *words["kinds"], *sum(words["kinds"].values(), [])]:
             counts.update(pieces(words.before_listed + word) * 300 + pieces(word) * 300)
     return Tokenizer(learn_merges(counts, wanted))
 

@@ -69,7 +69,7 @@ class Language:
 
 def all_words(lang: Language) -> set[str]:
     """Names, things, days, ... in all their forms: what changes from problem to problem."""
-    found = {word for listed in lang["kinds"].values() for word in listed}
+    found = {word for kind, listed in lang["kinds"].items() for word in (kind, *listed)}
     for part in ("names", "things", "words", "weekdays", "months"):
         for word in lang[part]:
             found |= {str(word), *getattr(word, "__dict__", {}).values()}
