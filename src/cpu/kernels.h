@@ -54,6 +54,8 @@ struct cpu_kernels {
      * benchmark: returns the multiplies and adds done, in time proportional to loops. */
     double (*int_peak)(long loops);
     double (*float_peak)(long loops);
+    /* Reads size bytes, a multiple of 256, as fast as loads of the ISA do; the value is of no use. */
+    uint64_t (*read_peak)(const uint8_t *p, size_t size);
 };
 
 extern const struct cpu_kernels kernels_ref;

@@ -13,4 +13,5 @@ const struct cpu_kernels kernels_avx2 = {
     .index_scores = index_scores_avx2,
     .int_peak = int_peak_avx2,
     .float_peak = float_peak_avx2,
+    .read_peak = read_peak_avx2,
 };

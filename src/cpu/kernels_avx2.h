@@ -19,3 +19,4 @@ void index_scores_avx2(float *score, const int8_t *q, const float *q_scale, cons
                        int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);
 double int_peak_avx2(long loops);
 double float_peak_avx2(long loops);
+uint64_t read_peak_avx2(const uint8_t *p, size_t size);

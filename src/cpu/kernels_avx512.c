@@ -13,4 +13,5 @@ const struct cpu_kernels kernels_avx512 = {
     .index_scores = index_scores_avx512,
     .int_peak = int_peak_avx512,
     .float_peak = float_peak_avx512,
+    .read_peak = read_peak_avx512,
 };

@@ -22,3 +22,4 @@ void matmul_panel_avx512(float *y, size_t ldy, const struct packed *w, int row0,
                          const struct acts *x, int x_first, const int32_t *idx, int n_t);
 double int_peak_avx512(long loops);
 double float_peak_avx512(long loops);
+uint64_t read_peak_avx512(const uint8_t *p, size_t size);

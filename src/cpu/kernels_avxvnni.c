@@ -15,4 +15,5 @@ const struct cpu_kernels kernels_avxvnni = {
     .index_scores = index_scores_avxvnni,
     .int_peak = int_peak_avxvnni,
     .float_peak = float_peak_avx2,
+    .read_peak = read_peak_avx2,
 };

@@ -14,4 +14,5 @@ const struct cpu_kernels kernels_ref = {
     .index_scores = index_scores_ref,
     .int_peak = int_peak_ref,
     .float_peak = float_peak_ref,
+    .read_peak = read_peak_ref,
 };

@@ -17,3 +17,4 @@ void index_scores_ref(float *score, const int8_t *q, const float *q_scale, const
                       int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);
 double int_peak_ref(long loops);
 double float_peak_ref(long loops);
+uint64_t read_peak_ref(const uint8_t *p, size_t size);

@@ -42,3 +42,28 @@ double float_peak_avx2(long loops)
     }
     return 16.0 * CHAINS * (double)loops;
 }
+
+/* Fetched ahead as the kernels do it. */
+uint64_t read_peak_avx2(const uint8_t *p, size_t size)
+{
+    enum { LOADS = 8, AHEAD = 4096 };
+    __m256i sum[LOADS];
+    UNROLL
+    for (int c = 0; c < LOADS; c++)
+        sum[c] = _mm256_setzero_si256();
+    for (size_t i = 0; i < size; i += 256) {
+        UNROLL
+        for (int line = 0; line < 4; line++)
+            _mm_prefetch((const char *)(uintptr_t)((uintptr_t)p + i + AHEAD + 64 * (size_t)line),
+                         _MM_HINT_T0);
+        UNROLL
+        for (int c = 0; c < LOADS; c++)
+            sum[c] = _mm256_xor_si256(
+                sum[c], _mm256_loadu_si256((const __m256i *)(const void *)(p + i + 32 * c)));
+    }
+    UNROLL
+    for (int c = 2; c < LOADS; c++)
+        sum[c % 2] = _mm256_xor_si256(sum[c % 2], sum[c]);
+    __m256i all = _mm256_xor_si256(sum[0], sum[1]);
+    return (uint64_t)_mm256_extract_epi64(all, 0) ^ (uint64_t)_mm256_extract_epi64(all, 3);
+}

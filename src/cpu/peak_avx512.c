@@ -41,3 +41,26 @@ double float_peak_avx512(long loops)
     }
     return 32.0 * CHAINS * (double)loops;
 }
+
+/* Fetched ahead as the kernels do it. */
+uint64_t read_peak_avx512(const uint8_t *p, size_t size)
+{
+    enum { LOADS = 4, AHEAD = 4096 };
+    __m512i sum[LOADS];
+    UNROLL
+    for (int c = 0; c < LOADS; c++)
+        sum[c] = _mm512_setzero_si512();
+    for (size_t i = 0; i < size; i += 256) {
+        UNROLL
+        for (int line = 0; line < 4; line++)
+            _mm_prefetch((const char *)(uintptr_t)((uintptr_t)p + i + AHEAD + 64 * (size_t)line),
+                         _MM_HINT_T0);
+        UNROLL
+        for (int c = 0; c < LOADS; c++)
+            sum[c] = _mm512_xor_si512(sum[c], _mm512_loadu_si512(p + i + 64 * c));
+    }
+    UNROLL
+    for (int c = 2; c < LOADS; c++)
+        sum[c % 2] = _mm512_xor_si512(sum[c % 2], sum[c]);
+    return (uint64_t)_mm512_reduce_add_epi64(_mm512_xor_si512(sum[0], sum[1]));
+}

@@ -6,20 +6,24 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "cpu/kernels.h"
 
 enum { CHUNK = 1 << 18 };
 
 struct bandwidth {
+    const struct cpu_kernels *k;
     struct pool *pool;
     uint64_t *data;
     size_t bytes;
     uint64_t *sums; /* a cache line per thread: keeps the reads from being optimised away */
 };
 
-int bandwidth_open(struct bandwidth **out, size_t bytes, int n_threads, struct err *err)
+int bandwidth_open(struct bandwidth **out, const struct cpu_kernels *k, size_t bytes, int n_threads,
+                   struct err *err)
 {
     struct bandwidth *b = xcalloc(1, sizeof *b);
     b->pool = pool_new(n_threads);
+    b->k = k;
     b->bytes = bytes / CHUNK * CHUNK;
     b->data = mem_pages(b->bytes);
     b->sums = xcalloc((size_t)pool_threads(b->pool) * 8, sizeof *b->sums);
@@ -46,15 +50,9 @@ void bandwidth_close(struct bandwidth *b)
 static void read_chunks(void *ctx, int first, int last, int thread)
 {
     struct bandwidth *b = ctx;
-    const uint64_t *p = b->data + (size_t)first * (CHUNK / sizeof *b->data);
-    const uint64_t *end = b->data + (size_t)last * (CHUNK / sizeof *b->data);
-    /* Independent sums, so that the loop waits for memory and not for itself. */
-    uint64_t sum[16] = {0};
-    for (; p < end; p += 16)
-        for (int i = 0; i < 16; i++)
-            sum[i] ^= p[i];
-    for (int i = 0; i < 16; i++)
-        b->sums[8 * thread] ^= sum[i];
+    const uint8_t *p = (const uint8_t *)b->data;
+    for (int i = first; i < last; i++)
+        b->sums[8 * thread] ^= b->k->read_peak(p + (size_t)i * CHUNK, CHUNK);
 }
 
 double bandwidth_read(struct bandwidth *b)

@@ -48,7 +48,7 @@ int machine_open(struct machine **out, const struct cpu_kernels *k, int n_thread
     struct machine *m = xcalloc(1, sizeof *m);
     m->k = k;
     m->pool = pool_new(n_threads);
-    if (bandwidth_open(&m->bandwidth, BUFFER, n_threads, err)) {
+    if (bandwidth_open(&m->bandwidth, k, BUFFER, n_threads, err)) {
         machine_close(m);
         return -1;
     }
