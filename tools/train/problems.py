@@ -315,7 +315,7 @@ MAKERS = {
 }
 KINDS = list(MAKERS)
 # Kinds that are learnt late are drawn more often.
-WEIGHTS = {"logic": 2.0, "count": 2.0, "three-step": 1.5, "date": 1.25, "sort": 1.25}
+WEIGHTS = {"logic": 4.0, "count": 4.0, "three-step": 1.5, "date": 1.25, "sort": 1.5, "mul": 1.25}
 
 
 def make(rng: random.Random, code: str, kind: str, size: float, new_wordings: bool) -> Problem:
