@@ -21,6 +21,7 @@ from tokenizer import ASSISTANT, BOS, END_THINK, EOS, THINK, USER, Encoder
 QUESTION_WEIGHT = 0.1  # of what a user says in the loss; what the model says counts 1
 THINKING_SHARE = 0.8  # of the conversations
 GREETING_SHARE = 0.01  # of the turns
+RECALL_SHARE = 0.06  # of the documents of one turn
 PAD_ID = 2
 LONGEST = 256  # tokens of one problem with its answer, and some more
 LONG_WIDTHS = (256, 384, 512, 768, 1024)
@@ -41,9 +42,23 @@ def draw_turn(rng: random.Random, code: str, size: float) -> Turn:
     return Turn(p.question, p.thinking, p.reply)
 
 
+def recall(rng: random.Random, code: str) -> list[tuple[str, bool]]:
+    """Pairs of names and words, then the same pairs in other orders: no knowledge helps, so looking
+    up what stands in the text is learnt early, and by itself."""
+    lang = language(code)
+    words = sorted({before + str(word) for before, part in
+                    ((lang.before_name, "names"), (lang.before_listed, "words")) for word in lang[part]})
+    found = rng.sample(words, 2 * rng.randint(2, 8))
+    pairs = [first + rng.choice("<>+-:") + second for first, second in zip(found[::2], found[1::2])]
+    again = [",".join(rng.sample(pairs, len(pairs))) for _ in range(rng.randint(1, 3))]
+    return [(BOS + ",".join(pairs) + "→", False), ("→".join(again) + EOS, True)]
+
+
 def document(rng: random.Random, turns: int, size: float = 1.0) -> list[tuple[str, bool]]:
     """Parts of a conversation; True marks what the model says."""
     code = rng.choice(CODES)
+    if turns == 1 and rng.random() < RECALL_SHARE:
+        return recall(rng, code)
     system = rng.choice(language(code)["systems"]) if rng.random() < 0.05 else ""
     thinks = rng.random() < THINKING_SHARE
     parts = [(BOS + system, False)]

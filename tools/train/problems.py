@@ -218,20 +218,17 @@ def make_count(t: Teller):
     how = t.rng.choice(("count", "times", "kind"))
     words, length = t.lang["words"], t.length(2, 9)
     if how == "count":
-        x, listed = "", t.rng.sample(words, length)
-        hits = set(listed)
+        x, listed = "", [(word, "") for word in t.rng.sample(words, length)]
     elif how == "times":
         few = t.rng.sample(words, t.rng.randint(2, 4))
-        x, listed = few[0], [t.rng.choice(few) for _ in range(length)]
-        hits = {x}
+        x, listed = few[0], [(t.rng.choice(few), "") for _ in range(length)]
     else:
         kinds = t.lang["kinds"]
         x, other = t.rng.sample(sorted(kinds), 2)
-        hits = set(kinds[x])
-        listed = [t.rng.choice(kinds[t.rng.choice((x, other))]) for _ in range(length)]
-    question = t.tell(how, x=x, w=t.lang["join"].join(listed))
-    before = t.lang.before_listed
-    return question, *steps.count(listed, hits, before + x if x else "*", before)
+        drawn = [t.rng.choice((x, other)) for _ in range(length)]
+        listed = [(t.rng.choice(kinds[kind]), kind) for kind in drawn]
+    question = t.tell(how, x=x, w=t.lang["join"].join(word for word, _ in listed))
+    return question, *steps.count(listed, x, t.lang.before_listed)
 
 
 def make_share(t: Teller):

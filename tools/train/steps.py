@@ -143,13 +143,20 @@ def sort(numbers: list[int], down: bool, join: str) -> tuple[str, str]:
     return "\n".join(lines), join.join(map(str, done))
 
 
-def count(listed: list[str], hits: set, asked: str, before: str) -> tuple[str, str]:
-    """What is asked for, then the words with their number, those that count with the count."""
+def count(listed: list[tuple[str, str]], asked: str, before: str) -> tuple[str, str]:
+    """listed: each word with its kind, or with nothing; asked: a word or a kind, or nothing where
+    all are counted. What is asked for, marked +; then each word with its number, its kind and a
+    mark: + and the count so far, or -."""
+    if not asked:
+        numbered = [f"{place}{before}{word}" for place, (word, _) in enumerate(listed, 1)]
+        return f"*→{','.join(numbered)}→{len(listed)}", str(len(listed))
     found, inner = 0, []
-    for place, word in enumerate(listed, 1):
-        found += word in hits
-        inner.append(f"{place}{before}{word}{f':{found}' if word in hits else ''}")
-    return f"{asked}→{','.join(inner)}→{found}", str(found)
+    for place, (word, kind) in enumerate(listed, 1):
+        hit = asked in (word, kind)
+        found += hit
+        shown = before + word + (before + kind if kind else "")
+        inner.append(f"{place}{shown}{f'+{found}' if hit else '-'}")
+    return f"{before}{asked}+→{','.join(inner)}→{found}", str(found)
 
 
 def divide(a: int, k: int, want_rest: bool) -> tuple[str, str]:
@@ -204,13 +211,14 @@ def clock(hour: int, minute: int, minutes: int = 0, hours: int = 0) -> tuple[str
 def chain(facts: list[tuple[str, str]], same: list[bool], want_most: bool,
           before: str) -> tuple[str, str]:
     """facts: (more, less), a chain in any order; same: told with the more first. The facts as told,
-    each turned so that the more is first, and the way from the first fact to the end asked for."""
+    each turned so that its sign points to the end asked for, and the way there from the first one."""
     told = [f"{before}{n}>{before}{m}" if first else f"{before}{m}<{before}{n}"
             for (n, m), first in zip(facts, same)]
-    turned = [f"{before}{n}>{before}{m}" for n, m in facts]
-    next_one = {m: n for n, m in facts} if want_most else dict(facts)
-    way = [facts[0][0 if want_most else 1]]
-    while way[-1] in next_one:
-        way.append(next_one[way[-1]])
-    row = ("<" if want_most else ">").join(before + name for name in way)
-    return f"{goal(want_most)}{','.join(told)}→{','.join(turned)}→{row}", way[-1]
+    way = facts if not want_most else [(m, n) for n, m in facts]
+    sign, next_one = "<" if want_most else ">", dict(way)
+    turned = [f"{before}{n}{sign}{before}{m}" for n, m in way]
+    row = list(way[0])
+    while row[-1] in next_one:
+        row.append(next_one[row[-1]])
+    shown = sign.join(before + name for name in row)
+    return f"{goal(want_most)}{','.join(told)}→{','.join(turned)}→{shown}", row[-1]

@@ -82,12 +82,63 @@ def answer_of(p) -> str | None:
     return None
 
 
+def check_count(p) -> None:
+    """The words of the question in order, numbered; marked by what is asked for; tallied."""
+    lang = language(p.lang)
+    before = lang.before_listed
+    head, inner, total = p.thinking.split("→")
+    asked = head.removeprefix(before).removesuffix("+")
+    tally, words = 0, []
+    for place, entry in enumerate(inner.split(","), 1):
+        found = re.fullmatch(r"(\d+)([^\d+-]+?)(?:-|\+(\d+))?", entry)
+        shown = found[2].removeprefix(before)
+        hit = asked == "*" or shown == asked or shown.endswith(asked)
+        word = next(w for w in ([shown] if asked == "*" else hit_words(lang)) if shown.startswith(w))
+        words.append(word)
+        if asked in lang["kinds"]:
+            assert hit == (word in lang["kinds"][asked]), p
+        tally += hit
+        assert int(found[1]) == place and (asked == "*" or (found[3] == str(tally)) == hit), p
+    assert lang["join"].join(words) in p.question and (asked == "*" or asked in p.question), p
+    assert tally == int(total) == int(p.answer), p
+
+
+def hit_words(lang) -> list[str]:
+    """Longest first, so that none is taken for one that begins like it."""
+    found = {str(w) for w in lang["words"]} | {w for v in lang["kinds"].values() for w in v}
+    return sorted(found, key=len, reverse=True)
+
+
+def check_logic(p) -> None:
+    """The hops are the facts, the way follows them, and it ends at the answer."""
+    told, turned, way = p.thinking[1:].split("→")
+    facts = set()
+    for fact in told.split(","):
+        left, sign, right = re.fullmatch(r" ?(.+)([<>]) ?(.+)", fact).groups()
+        facts.add((left, right) if sign == ">" else (right, left))
+        assert left in p.question and right in p.question, p
+    sign = {"↑": "<", "↓": ">"}[p.thinking[0]]
+    for fact in turned.split(","):
+        left, right = (name.strip() for name in fact.split(sign))
+        assert ((right, left) if sign == "<" else (left, right)) in facts, p
+    assert turned.count(",") == told.count(","), p
+    row = [name.strip() for name in way.split(sign)]
+    for left, right in zip(row, row[1:]):
+        assert ((right, left) if sign == "<" else (left, right)) in facts, p
+    # Nobody lies beyond the answer, which is found without the way too.
+    beyond = {pair[1 if sign == "<" else 0] for pair in facts}
+    everybody = {name for pair in facts for name in pair}
+    assert row[-1] == p.answer and everybody - beyond == {p.answer}, p
+
+
 def steps_and_answers_are_right() -> None:
     for code in CODES:
         rng = random.Random(f"steps {code}")
         for _ in range(1500):
             p = draw(rng, code)
             check_steps(p)
+            if p.kind in ("count", "logic"):
+                (check_count if p.kind == "count" else check_logic)(p)
             expected = answer_of(p)
             assert expected is None or p.answer == expected, (expected, p)
             assert p.thinking.endswith(p.answer) or p.kind == "sort", p
