@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "cli/bench.h"
 #include "cli/cli.h"
 #include "cli/open.h"
@@ -238,6 +239,13 @@ static int finish_row(struct bench *b, int failed, const struct bench_row *row,
     return 0;
 }
 
+/* Whether it can be measured; told when not. */
+static bool fits(const char *what, int n, int most)
+{
+    if (n > most) log_warn("%s %d is left out: the model has %d positions", what, n, most);
+    return n > 0 && n <= most;
+}
+
 static int run_cases(struct bench *b, struct bench_model *m, int max_positions, struct err *err)
 {
     const struct options *o = b->o;
@@ -251,13 +259,13 @@ static int run_cases(struct bench *b, struct bench_model *m, int max_positions, 
     }
     for (int i = 0; i < o->context.n; i++) {
         int n = o->context.value[i];
-        if (n && n < max_positions &&
+        if (fits("--context", n, max_positions - 1) &&
             finish_row(b, bench_model_decode(m, 1, n, o->rounds, &row, wanted, err), &row, ops))
             return -1;
     }
     for (int i = 0; i < o->prefill.n; i++) {
         int n = o->prefill.value[i];
-        if (n && n <= max_positions &&
+        if (fits("--prefill", n, max_positions) &&
             finish_row(b, bench_model_prefill(m, n, o->chunk, o->rounds, &row, wanted, err), &row,
                        ops))
             return -1;

@@ -10,13 +10,15 @@
  *     batch_close(b);
  *
  * The law: every answer has the bits that generation_run gives it alone, whatever else is in the
- * batch, in which slot it ran, how prompts were cut, and with drafts or without. (The forward pass has that
- * property, and a draw depends on the session's own history, seed and position only.)
+ * batch, in which slot it ran, how prompts were cut, and with drafts or without. (The forward pass
+ * has that property, and a draw depends on the session's own history, seed and position only.)
  *
  * A step takes one row of each answer that is being drawn, then fills up to max_rows with rows of
  * prompts, oldest job first. So a long prompt never stops the others, and no step is larger than
- * max_rows. Drafts (engine/round.h) come last, when max_rows has room for all of them. A job ends alone when it is complete, cancelled (its generate_options.cancel is looked at
- * before each step), or fails by itself: no room for its state, an answer too long for its parser.
+ * max_rows. Drafts (engine/round.h) come last, when max_rows has room for all of them.
+ *
+ * A job ends alone when it is complete, cancelled (its generate_options.cancel is looked at before
+ * each step), or fails by itself: no room for its state, an answer too long for its parser.
  * A forward pass that fails takes all jobs of that step with it; the batch can be used further.
  *
  * One thread uses a batch, the one that uses the model. */

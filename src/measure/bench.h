@@ -20,8 +20,8 @@ struct bench_row {
     double seconds;        /* of one step */
     struct rates rates;    /* the machine between these rounds */
     int rounds, dropped;
-    bool noisy; /* hardly a round was quiet: nothing was dropped */
-    /* Experts on demand, over the steps of all rounds. */
+    bool noisy; /* too few rounds were quiet: nothing was dropped */
+    /* Experts on demand, over the steps of all rounds; for people, not read back by bench_run_parse. */
     struct {
         bool any;
         double hits;  /* share of the experts needed that were there */

@@ -42,8 +42,7 @@ void bench_acts_fini(struct acts *x);
 
 uint32_t bench_random(uint32_t *state); /* 24 bits */
 
-/* Runs the rounds and reports a row: `work` operations and bytes each time it is done once. rate =
- * `amount` of the unit per time. */
+/* Runs the rounds and reports a row: rate = `amount` of the unit for each time the job is done. */
 MUST_USE int bench_case(const struct bench_kernels *b, const char *name, int n, int context,
                         const char *unit, double amount, const struct rounds_job *job,
                         struct err *err);

@@ -42,8 +42,8 @@ struct model_size {
 MUST_USE int model_measure(struct model_size *out, struct backend *b, const struct weights *w,
                            bool mtp, struct err *err);
 
-/* Bytes of all weights as stored, on the device or on demand, and the bytes that decoding one token reads (dense part, n_used of the
- * routed experts, one embedding row). */
+/* Bytes of all weights as stored, on the device or on demand, and the bytes that decoding one token
+ * reads (dense part, n_used of the routed experts, one embedding row). */
 size_t model_bytes(const struct model *m);
 size_t model_bytes_per_token(const struct model *m);
 
@@ -56,13 +56,15 @@ struct model_input {
 };
 
 struct model_output {
-    float *logits;     /* [sum of n_logits, V], inputs in order; host memory of the caller */
-    float *mtp_logits; /* NULL, or room for [sum of n, V]: MTP's logits for every pair
-                          (streams at p - 1, token at p) that the step completes */
-    int n_mtp;         /* out: rows of mtp_logits */
-    float
-        *streams; /* NULL, or room for [sum of n_logits, n D]: the streams after the last layer, of
-                          the rows that have logits (for kv_undo_back) */
+    /* [sum of n_logits, V], inputs in order; host memory of the caller. */
+    float *logits;
+    /* NULL, or room for [sum of n, V]: MTP's logits for every pair (streams at p - 1, token at p)
+     * that the step completes. */
+    float *mtp_logits;
+    int n_mtp; /* out: rows of mtp_logits */
+    /* NULL, or room for [sum of n_logits, n D]: the streams after the last layer, of the rows that
+     * have logits (for kv_undo_back). */
+    float *streams;
 };
 
 /* Runs all inputs in one step and advances their kv. The same bits for every way to cut or mix.
