@@ -21,7 +21,8 @@ from tokenizer import ASSISTANT, BOS, END_THINK, EOS, THINK, USER, Encoder
 QUESTION_WEIGHT = 0.1  # of what a user says in the loss; what the model says counts 1
 THINKING_SHARE = 0.8  # of the conversations
 GREETING_SHARE = 0.01  # of the turns
-RECALL_SHARE = 0.06  # of the documents of one turn
+# Of the documents of one turn: while numbers grow, and then.
+RECALL_SHARES = (0.25, 0.05)
 PAD_ID = 2
 LONGEST = 256  # tokens of one problem with its answer, and some more
 LONG_WIDTHS = (256, 384, 512, 768, 1024)
@@ -57,7 +58,7 @@ def recall(rng: random.Random, code: str) -> list[tuple[str, bool]]:
 def document(rng: random.Random, turns: int, size: float = 1.0) -> list[tuple[str, bool]]:
     """Parts of a conversation; True marks what the model says."""
     code = rng.choice(CODES)
-    if turns == 1 and rng.random() < RECALL_SHARE:
+    if turns == 1 and rng.random() < RECALL_SHARES[size == 1]:
         return recall(rng, code)
     system = rng.choice(language(code)["systems"]) if rng.random() < 0.05 else ""
     thinks = rng.random() < THINKING_SHARE

@@ -20,6 +20,7 @@ from languages import CODES, LISTS, Language, language
 
 HELD_OUT_SHARE = 16
 TEST_COUNT = 1000
+MAX_TRIES = 4000  # draws until a new wording counts as used up
 # Lists whose entries differ in words rather than in wording: all are trained on.
 ALL_TRAINED = {"relations"}
 
@@ -53,7 +54,7 @@ def held_out_places(code: str, part: str) -> frozenset:
     def order(place: int) -> bytes:
         return hashlib.sha256(f"{code} {part} {found[place]}".encode()).digest()
 
-    count = max(1, round(len(found) / 10))
+    count = max(1, len(found) // 10)
     return frozenset(sorted(range(len(found)), key=order)[:count])
 
 
@@ -312,7 +313,7 @@ MAKERS = {
 }
 KINDS = list(MAKERS)
 # Kinds that are learnt late are drawn more often.
-WEIGHTS = {"logic": 4.0, "count": 4.0, "three-step": 1.5, "date": 1.25, "sort": 1.5, "mul": 1.25}
+WEIGHTS = {"logic": 3.0, "count": 3.0, "three-step": 1.5, "date": 1.5, "sort": 2.0, "mul": 1.5}
 
 
 def make(rng: random.Random, code: str, kind: str, size: float, new_wordings: bool) -> Problem:
@@ -331,11 +332,17 @@ def draw(rng: random.Random, code: str, size: float = 1.0) -> Problem:
             return problem
 
 
-def draw_test(rng: random.Random, code: str, kind: str, new_wording: bool) -> Problem:
+def draw_test(rng: random.Random, code: str, kind: str, new_wording: bool,
+              seen: frozenset | set = frozenset()) -> Problem:
+    """One that is not among those seen. Where a new wording has no more of them, one in another."""
+    tries = 0
     while True:
         problem = make(rng, code, kind, 1.0, new_wordings=new_wording)
-        if problem.held_out and problem.new_wording == new_wording:
+        if (problem.held_out and problem.new_wording == new_wording
+                and problem.question not in seen):
             return problem
+        tries += 1
+        new_wording &= tries < MAX_TRIES
 
 
 def test_set(code: str, count: int = TEST_COUNT, salt: str = "test") -> list[Problem]:
@@ -345,11 +352,10 @@ def test_set(code: str, count: int = TEST_COUNT, salt: str = "test") -> list[Pro
     while len(found) < count:
         kind = KINDS[place % len(KINDS)]
         new = place // len(KINDS) % 10 == 9 and kind != "logic"
-        problem = draw_test(rng, code, kind, new)
-        if problem.question not in seen:
-            seen.add(problem.question)
-            found.append(problem)
-            place += 1
+        problem = draw_test(rng, code, kind, new, seen)
+        seen.add(problem.question)
+        found.append(problem)
+        place += 1
     return found
 
 

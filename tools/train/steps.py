@@ -210,15 +210,16 @@ def clock(hour: int, minute: int, minutes: int = 0, hours: int = 0) -> tuple[str
 
 def chain(facts: list[tuple[str, str]], same: list[bool], want_most: bool,
           before: str) -> tuple[str, str]:
-    """facts: (more, less), a chain in any order; same: told with the more first. The facts as told,
-    each turned so that its sign points to the end asked for, and the way there from the first one."""
+    """facts: (more, less), a chain in any order; same: told with the more first. The facts as told;
+    each as a hop a:b towards the end asked for; and the way there from the first hop: it goes on
+    while some hop begins where it stands."""
     told = [f"{before}{n}>{before}{m}" if first else f"{before}{m}<{before}{n}"
             for (n, m), first in zip(facts, same)]
     way = facts if not want_most else [(m, n) for n, m in facts]
-    sign, next_one = "<" if want_most else ">", dict(way)
-    turned = [f"{before}{n}{sign}{before}{m}" for n, m in way]
+    next_one = dict(way)
+    hops = [f"{before}{n}:{before}{m}" for n, m in way]
     row = list(way[0])
     while row[-1] in next_one:
         row.append(next_one[row[-1]])
-    shown = sign.join(before + name for name in row)
-    return f"{goal(want_most)}{','.join(told)}→{','.join(turned)}→{shown}", row[-1]
+    shown = ":".join(before + name for name in row)
+    return f"{goal(want_most)}{','.join(told)}→{','.join(hops)}→{shown}", row[-1]

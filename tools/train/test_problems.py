@@ -111,24 +111,19 @@ def hit_words(lang) -> list[str]:
 
 def check_logic(p) -> None:
     """The hops are the facts, the way follows them, and it ends at the answer."""
-    told, turned, way = p.thinking[1:].split("→")
-    facts = set()
+    told, hops, way = p.thinking[1:].split("→")
+    assert p.thinking[0] in "↑↓", p
+    facts, up = [], p.thinking[0] == "↑"
     for fact in told.split(","):
         left, sign, right = re.fullmatch(r" ?(.+)([<>]) ?(.+)", fact).groups()
-        facts.add((left, right) if sign == ">" else (right, left))
         assert left in p.question and right in p.question, p
-    sign = {"↑": "<", "↓": ">"}[p.thinking[0]]
-    for fact in turned.split(","):
-        left, right = (name.strip() for name in fact.split(sign))
-        assert ((right, left) if sign == "<" else (left, right)) in facts, p
-    assert turned.count(",") == told.count(","), p
-    row = [name.strip() for name in way.split(sign)]
-    for left, right in zip(row, row[1:]):
-        assert ((right, left) if sign == "<" else (left, right)) in facts, p
+        facts.append((left, right) if (sign == "<") == up else (right, left))
+    assert facts == [tuple(name.strip() for name in hop.split(":")) for hop in hops.split(",")], p
+    row = [name.strip() for name in way.split(":")]
+    assert facts[0] == tuple(row[:2]) and set(zip(row, row[1:])) <= set(facts), p
     # Nobody lies beyond the answer, which is found without the way too.
-    beyond = {pair[1 if sign == "<" else 0] for pair in facts}
-    everybody = {name for pair in facts for name in pair}
-    assert row[-1] == p.answer and everybody - beyond == {p.answer}, p
+    ends = {b for _, b in facts} - {a for a, _ in facts}
+    assert row[-1] == p.answer and ends == {p.answer}, p
 
 
 def steps_and_answers_are_right() -> None:
