@@ -7,9 +7,9 @@
 
 enum { MAX_DEPTH = 64, MAX_VALUES = 1000000 };
 
-/* Before the parser builds anything: depth and an upper bound of the number of values, in one
- * pass. Inside strings only the closing quote matters; everything else is left to the parser. */
-static int check_shape(const char *what, const char *text, size_t size, struct err *err)
+/* An upper bound of the number of values, in one pass. Inside strings only the closing quote matters;
+ * everything else is left to the parser. */
+int json_check_shape(const char *what, const char *text, size_t size, struct err *err)
 {
     int depth = 0, values = 1;
     bool in_string = false;
@@ -37,7 +37,7 @@ static int check_shape(const char *what, const char *text, size_t size, struct e
 int json_parse(json_t **out, const char *what, const char *text, size_t size, struct err *err)
 {
     *out = NULL;
-    if (check_shape(what, text, size, err)) return -1;
+    if (json_check_shape(what, text, size, err)) return -1;
     json_error_t at;
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &at);
     if (!*out)

@@ -16,3 +16,7 @@ MUST_USE int json_parse_file(json_t **out, const char *path, size_t max, struct 
 
 /* The same for what a user names on the command line: pipes are read too. */
 MUST_USE int json_parse_input(json_t **out, const char *path, size_t max, struct err *err);
+
+/* Only the depth and the number of values, without parsing: ERR_LIMIT. 0 says nothing of the syntax. For
+ * text that another parser reads next, which then needs little memory and stack. */
+MUST_USE int json_check_shape(const char *what, const char *text, size_t size, struct err *err);
