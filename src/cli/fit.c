@@ -16,10 +16,15 @@ size_t fit_bytes(const struct fit *f)
     return f->size.dense + f->size.expert * (size_t)f->size.n_experts;
 }
 
+size_t fit_reserve(size_t memory)
+{
+    return memory / 8 < most_reserved ? memory / 8 : most_reserved;
+}
+
 static void decide(struct fit *f)
 {
     if (f->memory == 0) return;
-    f->reserve = f->memory / 8 < most_reserved ? f->memory / 8 : most_reserved;
+    f->reserve = fit_reserve(f->memory);
     size_t left = f->memory - f->reserve;
     f->too_small = f->size.expert > left || f->size.dense > left - f->size.expert;
     if (f->too_small || fit_bytes(f) <= left) return;

@@ -21,6 +21,9 @@ size_t fit_bytes(const struct fit *f);
 MUST_USE int fit_model(struct fit *out, struct backend *b, const struct weights *w, bool mtp,
                        size_t memory, struct err *err);
 
+/* What of so much memory is kept for sessions and scratch. */
+size_t fit_reserve(size_t memory);
+
 /* Bytes that --memory asks for: digits, perhaps a fraction, perhaps K, M, G or T (powers of 1024). 0
  * when arg is no such thing. */
 size_t fit_parse(const char *arg);

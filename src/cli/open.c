@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/fit.h"
 #include "cpu/cpu.h"
@@ -88,6 +89,14 @@ static int plan_memory(struct model_options *options, const struct opened *open,
     return 0;
 }
 
+static size_t memory_left(const struct open_options *o)
+{
+    size_t total, available;
+    if (o->memory) return fit_reserve(o->memory);
+    mem_host(&total, &available);
+    return available / 2;
+}
+
 int open_model(struct opened *out, const char *path, const struct open_options *o, bool with_text,
                enum open_mtp mtp, const struct engine_options *engine, struct err *err)
 {
@@ -104,7 +113,9 @@ int open_model(struct opened *out, const char *path, const struct open_options *
     if (cpu_open(&out->backend, mode_of(o), o->n_threads, o->isa, err)) goto fail;
     if (plan_memory(&options, out, o, err)) goto fail;
     if (model_open(&out->model, out->backend, out->weights, &options, err)) goto fail;
-    if (engine_open(&out->engine, out->model, out->tokenizer, engine, err)) goto fail;
+    struct engine_options sessions = *engine;
+    if (sessions.memory == OPEN_WHAT_IS_LEFT) sessions.memory = memory_left(o);
+    if (engine_open(&out->engine, out->model, out->tokenizer, &sessions, err)) goto fail;
     return 0;
 
 fail:

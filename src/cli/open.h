@@ -2,6 +2,7 @@
 #pragma once
 #include <argp.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "engine/engine.h"
@@ -29,6 +30,10 @@ enum open_mtp {
     OPEN_MTP_IF_THERE,
     OPEN_MTP_MUST /* a model without is refused */
 };
+
+/* engine_options.memory: half of what is available once the model is loaded; with --memory what of it is
+ * kept for sessions (cli/fit.h). */
+#define OPEN_WHAT_IS_LEFT SIZE_MAX
 
 struct opened {
     struct weights *weights; /* kept for the digest, and for experts on demand */

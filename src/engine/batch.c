@@ -19,6 +19,8 @@ struct batch {
     struct model_input *inputs; /* [n_slots] of the step */
     struct generation **fed;    /* [n_slots] whose inputs these are */
     struct round *round;
+    int prompt_rows; /* the most in a step */
+    struct batch_work work;
 };
 
 static int check_options(const struct batch_options *o, struct err *err)
@@ -39,7 +41,7 @@ int batch_open(struct batch **out, struct model *m, const struct batch_options *
     size_t n = (size_t)o->n_slots;
     struct batch *b = calloc(1, sizeof *b);
     if (!b) return err_set(err, ERR_LIMIT, "no memory for a batch");
-    *b = (struct batch){.model = m, .o = *o};
+    *b = (struct batch){.model = m, .o = *o, .prompt_rows = o->max_rows};
     b->slots = calloc(n, sizeof *b->slots);
     b->inputs = malloc(n * sizeof *b->inputs);
     b->fed = malloc(n * sizeof *b->fed);
@@ -129,7 +131,9 @@ static int add_input(struct batch *b, int *n_in, const struct slot *s, int max_r
 static int collect(struct batch *b)
 {
     int n_in = 0, left = b->o.max_rows;
-    for (int prompts = 0; prompts < 2; prompts++)
+    b->work = (struct batch_work){0};
+    for (int prompts = 0; prompts < 2; prompts++) {
+        if (prompts && left > b->prompt_rows) left = b->prompt_rows;
         for (int i = 0; i < b->n_running && left > 0;) {
             struct slot *s = &b->slots[i];
             struct err failure = {0};
@@ -139,9 +143,11 @@ static int collect(struct batch *b)
                 end_job(b, s->generation, &failure);
             } else {
                 left -= b->inputs[n_in - 1].n;
+                *(prompts ? &b->work.prompt_rows : &b->work.drawing) += b->inputs[n_in - 1].n;
                 i++;
             }
         }
+    }
     return n_in;
 }
 
@@ -165,4 +171,15 @@ void batch_step(struct batch *b)
     else
         for (int i = 0; i < n_in; i++)
             end_job(b, b->fed[i], &failure);
+}
+
+void batch_limit_prompts(struct batch *b, int rows)
+{
+    CHECK(rows >= 1, "%d rows of prompts", rows);
+    b->prompt_rows = rows;
+}
+
+struct batch_work batch_last(const struct batch *b)
+{
+    return b->work;
 }

@@ -66,3 +66,14 @@ MUST_USE int batch_add(struct batch *b, const struct batch_job *job, struct err 
 
 /* One forward pass over what is running; nothing when nothing is. */
 void batch_step(struct batch *b);
+
+/* From the next step on at most so many rows of prompts (1 or more; at first max_rows), so that a long
+ * prompt does not hold up the answers that are being drawn. */
+void batch_limit_prompts(struct batch *b, int rows);
+
+/* What the last step held. */
+struct batch_work {
+    int drawing;     /* answers that one row was fed of, to draw their next token */
+    int prompt_rows; /* rows of prompts */
+};
+struct batch_work batch_last(const struct batch *b);

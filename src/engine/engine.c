@@ -11,19 +11,23 @@ struct engine {
     struct kv_pool *pool;
     struct speculate *speculate; /* NULL: no drafts */
     int context;
+    size_t memory; /* of the pool */
 };
 
 enum { DEFAULT_CONTEXT = 65536 };
 
-/* Blocks of the sessions, each of `context` positions, and of forks along their way: each session and
- * each fork may hold a live block and one page of its own, and one more of each while it is copied. Each
- * session may have a draft to take back. */
-static size_t budget(const struct kv_layout *l, int context, int n_sessions, int n_snapshots)
+/* A fork may hold a live block and one page of its own. */
+static size_t fork_bytes(const struct kv_layout *l)
 {
-    size_t pages = (size_t)context / KV_PAGE + 1;
-    size_t own = 2 * (size_t)n_sessions + (size_t)n_snapshots;
-    return (size_t)n_sessions * (pages * l->page_bytes + kv_undo_bytes(l, GENERATE_MAX_DRAFT)) +
-           own * (l->live_bytes + l->page_bytes);
+    return l->live_bytes + l->page_bytes;
+}
+
+/* Blocks of a session of `n` positions and of a fork along its way: one more of each while it is copied.
+ * It may have a draft to take back. */
+static size_t session_bytes(const struct kv_layout *l, int n)
+{
+    size_t pages = (size_t)n / KV_PAGE + 1;
+    return pages * l->page_bytes + kv_undo_bytes(l, GENERATE_MAX_DRAFT) + 2 * fork_bytes(l);
 }
 
 int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
@@ -52,8 +56,17 @@ int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
             return err_set(err, ERR_LIMIT, "no memory for an engine");
         }
     }
-    e->pool = kv_pool_new(model_backend(m), model_layout(m),
-                          budget(model_layout(m), context, n_sessions, o->n_snapshots));
+    const struct kv_layout *l = model_layout(m);
+    e->memory =
+        (size_t)n_sessions * session_bytes(l, context) + (size_t)o->n_snapshots * fork_bytes(l);
+    if (o->memory && o->memory < e->memory) e->memory = o->memory;
+    if (e->memory < session_bytes(l, context)) {
+        err_set(err, ERR_LIMIT, "a session of %d tokens takes %zu bytes, there are %zu", context,
+                session_bytes(l, context), o->memory);
+        engine_close(e);
+        return -1;
+    }
+    e->pool = kv_pool_new(model_backend(m), l, e->memory);
     *out = e;
     return 0;
 }
@@ -64,6 +77,16 @@ void engine_close(struct engine *e)
     kv_pool_free(e->pool);
     speculate_free(e->speculate);
     free(e);
+}
+
+size_t engine_memory(const struct engine *e)
+{
+    return e->memory;
+}
+
+size_t engine_session_bytes(const struct engine *e, int n_tokens)
+{
+    return session_bytes(model_layout(e->model), n_tokens);
 }
 
 int engine_vocab(const struct engine *e)

@@ -20,6 +20,7 @@ struct engine;
 struct engine_options {
     int max_context; /* tokens one session may hold; 0: 65536, or what the model has if less */
     int n_sessions;  /* that may hold a whole context each; 0: 1 */
+    size_t memory;   /* most bytes for all of these together; 0: as they need */
     int n_snapshots; /* forks that may be kept beside the running sessions */
     enum speculate_mode drafts; /* of a model with MTP; without, there are none */
 };
@@ -27,10 +28,15 @@ struct engine_options {
 enum { ENGINE_CHUNK = 128 }; /* prompt rows per step unless told otherwise */
 
 /* m and t are borrowed; t may be NULL, then there is no text. ERR_FORMAT when the tokenizer has more
- * ids than the model has logits, ERR_ARGUMENT when max_context is above what the model has. */
+ * ids than the model has logits, ERR_ARGUMENT when max_context is above what the model has, ERR_LIMIT when
+ * not even one session of max_context fits in `memory`. */
 MUST_USE int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
                          const struct engine_options *o, struct err *err);
 void engine_close(struct engine *e); /* every session must be gone; takes NULL */
+
+/* The bytes of all sessions together, and those that a session of n tokens takes at most. */
+size_t engine_memory(const struct engine *e);
+size_t engine_session_bytes(const struct engine *e, int n_tokens);
 
 int engine_vocab(const struct engine *e);
 int engine_context(const struct engine *e);

@@ -151,6 +151,7 @@ static int draw_next(struct generation *g, const float *logits, int *drawn, stru
     g->result.ids = session_tokens(s) + g->first;
     g->result.n++;
     g->result.stats.n_generated++;
+    if (g->o.drawn) g->o.drawn(g->o.ctx, &pick);
     int rc = parse_drawn(g, id, err);
     if (rc < 0) return -1;
     if (rc) return finish(g, FINISH_STOP, err);

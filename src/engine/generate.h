@@ -43,6 +43,7 @@ struct generate_options {
     const struct tokenizer *tokenizer;
     struct parse_options parse;
     void (*emit)(void *ctx, const struct parse_event *e); /* or NULL; leaves the session alone */
+    void (*drawn)(void *ctx, const struct pick *p); /* or NULL; each token, before its events */
     void *ctx;
     const atomic_bool *cancel; /* or NULL; looked at before each step */
     /* When not NULL, gets a fork just before the prompt's last token (the caller frees it): the point

@@ -184,6 +184,37 @@ static void a_long_prompt_does_not_stop_others(void **state)
     rig_close(&r);
 }
 
+/* Room for 64 rows, but 5 of prompts: the others' rows are not counted in. */
+static void prompts_can_be_limited(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(300, 3);
+    struct batch *b = open_batch(&r, 3, 64);
+    struct question q[3] = {{.n = 1}, {.n = 40, .first = 5}, {.n = 100, .first = 9}};
+    for (int i = 0; i < 3; i++) {
+        q[i].o = engine_generate_options(r.engine, false);
+        q[i].o.max_tokens = 20;
+        q[i].o.ignore_eos = true;
+        add(&r, b, &q[i]);
+    }
+    batch_limit_prompts(b, 5);
+    for (int step = 0; step < 8; step++) {
+        batch_step(b);
+        assert_int_equal(batch_last(b).drawing, 1);
+        assert_int_equal(batch_last(b).prompt_rows, 5);
+    }
+    assert_int_equal(session_fed(q[1].session), 40);
+    assert_int_equal(session_fed(q[2].session), 0); /* the older prompt goes first */
+    batch_limit_prompts(b, 64);
+    batch_step(b);
+    assert_int_equal(batch_last(b).drawing, 2);
+    assert_int_equal(batch_last(b).prompt_rows, 62);
+    batch_close(b);
+    for (int i = 0; i < 3; i++)
+        session_free(q[i].session);
+    rig_close(&r);
+}
+
 static void cancelling_ends_one_answer_alone(void **state)
 {
     (void)state;
@@ -379,6 +410,7 @@ int main(void)
         cmocka_unit_test(cancelling_ends_one_answer_alone),
         cmocka_unit_test(a_job_without_room_for_its_state_fails_alone),
         cmocka_unit_test(a_failed_pass_ends_its_jobs_and_the_batch_goes_on),
+        cmocka_unit_test(prompts_can_be_limited),
         cmocka_unit_test(a_snapshot_is_taken_before_the_last_prompt_token),
         cmocka_unit_test(closing_leaves_the_sessions_to_their_owner),
         cmocka_unit_test(bad_options_and_jobs_are_refused),

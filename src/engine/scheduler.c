@@ -1,0 +1,421 @@
+#include "engine/scheduler.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+enum { FIRST_ROWS = 16 }; /* of a prompt beside answers, before anything was measured */
+
+static const double STEP_STRETCH = 1.9;
+static const double SMOOTH = 0.2; /* weight of a new measurement in a running mean */
+
+/* An answer under way. */
+struct stream {
+    struct scheduler *scheduler;
+    struct scheduler_job *job; /* NULL: this place is free */
+    int choice;
+    struct session *session;
+};
+
+struct scheduler {
+    struct engine *engine;
+    struct scheduler_options o;
+    struct batch *batch;
+    struct stream *streams; /* [max_streams] */
+    struct queue *inbox;
+    pthread_t thread;
+    atomic_bool stopping;
+    struct queue_item *waiting; /* jobs not begun, oldest first */
+    struct queue_item *forking; /* jobs with choices not begun whose prompt is (being) fed */
+    double draw_seconds;        /* of a step without prompts; 0: not measured */
+    double row_seconds;         /* that a row of a prompt adds */
+    pthread_mutex_t lock;       /* of stats */
+    struct scheduler_stats stats;
+};
+
+static struct scheduler_job *job_of(struct queue_item *item)
+{
+    return (struct scheduler_job *)(void *)((char *)item - offsetof(struct scheduler_job, item));
+}
+
+static void push(struct queue_item **list, struct scheduler_job *job)
+{
+    job->item.next = NULL;
+    while (*list)
+        list = &(*list)->next;
+    *list = &job->item;
+}
+
+static void drop(struct queue_item **list, struct scheduler_job *job)
+{
+    while (*list && *list != &job->item)
+        list = &(*list)->next;
+    if (*list) *list = job->item.next;
+}
+
+/* --- the end of an answer --- */
+
+/* Tells of one choice. After the last one the job is no longer ours. */
+static void end_choice(struct scheduler *s, struct scheduler_job *job, int choice,
+                       const struct generation_result *r, const struct err *failure)
+{
+    bool last = ++job->n_done == job->n;
+    if (last) {
+        drop(&s->forking, job);
+        session_free(job->fork);
+        job->fork = NULL;
+        pthread_mutex_lock(&s->lock);
+        s->stats.reserved -= job->bytes;
+        pthread_mutex_unlock(&s->lock);
+    }
+    job->done(job->ctx, choice, r, failure);
+}
+
+/* Ends the choices that have not begun. */
+static void end_rest(struct scheduler *s, struct scheduler_job *job, const struct err *failure)
+{
+    static const struct generation_result cancelled = {.finish = FINISH_CANCELLED};
+    int first = job->n_started, n = job->n;
+    job->n_started = n;
+    for (int i = first; i < n; i++)
+        end_choice(s, job, i, failure ? NULL : &cancelled, failure);
+}
+
+static void count_answer(struct scheduler *s, const struct generation_result *r)
+{
+    pthread_mutex_lock(&s->lock);
+    s->stats.n_tokens += (uint64_t)r->n;
+    s->stats.n_prompt_tokens += (uint64_t)(r->stats.n_prompt - r->stats.n_reused);
+    s->stats.n_reused_tokens += (uint64_t)r->stats.n_reused;
+    s->stats.n_drafts += (uint64_t)r->stats.n_drafts;
+    s->stats.n_right += (uint64_t)r->stats.n_right;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void add_running(struct scheduler *s, int n)
+{
+    pthread_mutex_lock(&s->lock);
+    s->stats.n_running += n;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_done(void *ctx, const struct generation_result *r, const struct err *failure)
+{
+    struct stream *t = ctx;
+    struct scheduler *s = t->scheduler;
+    struct scheduler_job *job = t->job;
+    int choice = t->choice;
+    bool lost = choice == 0 && !job->fork && job->n_started < job->n;
+    struct session *session = t->session; /* r points into it */
+    if (r) count_answer(s, r);
+    add_running(s, -1);
+    t->job = NULL;
+    /* Without the first choice's prompt the others have nothing to begin from. */
+    if (lost) end_rest(s, job, failure);
+    end_choice(s, job, choice, r, failure);
+    session_free(session);
+}
+
+static void on_event(void *ctx, const struct parse_event *e)
+{
+    struct stream *t = ctx;
+    t->job->event(t->job->ctx, t->choice, e);
+}
+
+static void on_drawn(void *ctx, const struct pick *p)
+{
+    struct stream *t = ctx;
+    t->job->drawn(t->job->ctx, t->choice, p);
+}
+
+/* --- the beginning of an answer --- */
+
+/* The session of the next choice: the prompt, or a fork of it with its last token pending. */
+static int make_session(struct scheduler *s, struct scheduler_job *job, struct session **out,
+                        struct err *err)
+{
+    *out = job->fork ? session_fork(job->fork) : NULL;
+    if (job->fork && !*out) return err_set(err, ERR_LIMIT, "no memory for a session");
+    if (!job->fork) {
+        if (engine_session_new(out, s->engine, err)) return -1;
+        if (session_append(*out, job->ids, job->n_ids, err)) {
+            session_free(*out);
+            return -1;
+        }
+    }
+    session_set_key(*out, (struct sampler_key){job->seed, (uint32_t)job->n_started});
+    return 0;
+}
+
+/* Begins the job's next choice; there is a place. On failure this choice is over. */
+static void start_choice(struct scheduler *s, struct scheduler_job *job)
+{
+    struct stream *t = s->streams;
+    struct err err = {0};
+    while (t->job)
+        t++;
+    *t = (struct stream){s, NULL, job->n_started, NULL};
+    bool feeds_for_all = job->n_started == 0 && job->n > 1;
+    int rc = make_session(s, job, &t->session, &err);
+    if (rc == 0) {
+        struct batch_job b = {
+            .session = t->session, .generate = job->generate, .done = on_done, .ctx = t};
+        b.generate.emit = on_event;
+        b.generate.drawn = job->drawn ? on_drawn : NULL;
+        b.generate.ctx = t;
+        b.generate.cancel = job->cancel;
+        b.generate.snapshot = feeds_for_all ? &job->fork : NULL;
+        rc = batch_add(s->batch, &b, &err);
+        if (rc) session_free(t->session);
+    }
+    job->n_started++;
+    if (rc) {
+        int choice = t->choice;
+        if (feeds_for_all) end_rest(s, job, &err);
+        end_choice(s, job, choice, NULL, &err);
+        return;
+    }
+    t->job = job;
+    add_running(s, 1);
+    if (feeds_for_all) push(&s->forking, job);
+}
+
+static int running_of(const struct scheduler *s, unsigned group)
+{
+    int n = 0;
+    for (int i = 0; i < s->o.max_streams; i++)
+        n += s->streams[i].job && s->streams[i].job->group == group;
+    return n;
+}
+
+/* The oldest waiting job of the group that has the fewest answers running. */
+static struct scheduler_job *next_job(const struct scheduler *s)
+{
+    struct scheduler_job *best = NULL;
+    int fewest = 0;
+    for (struct queue_item *i = s->waiting; i; i = i->next) {
+        struct scheduler_job *job = job_of(i);
+        int n = running_of(s, job->group);
+        if (best && n >= fewest) continue;
+        best = job;
+        fewest = n;
+    }
+    return best;
+}
+
+static void start_forks(struct scheduler *s)
+{
+    for (struct queue_item *i = s->forking, *next; i; i = next) {
+        struct scheduler_job *job = job_of(i);
+        next = i->next;
+        while (job->fork && job->n_started < job->n && batch_has_room(s->batch)) {
+            bool is_last = job->n_started + 1 == job->n;
+            if (is_last) drop(&s->forking, job);
+            start_choice(s, job);
+            if (is_last) break; /* it may be over, and the caller's */
+        }
+    }
+}
+
+static bool reserve(struct scheduler *s, struct scheduler_job *job)
+{
+    pthread_mutex_lock(&s->lock);
+    bool fits = job->bytes <= s->stats.memory - s->stats.reserved;
+    if (fits) {
+        s->stats.reserved += job->bytes;
+        s->stats.n_waiting--;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return fits;
+}
+
+/* A job that was cancelled, or that a scheduler that stops does not begin any more. */
+static void end_waiting(struct scheduler *s)
+{
+    for (struct queue_item *i = s->waiting, *next; i; i = next) {
+        struct scheduler_job *job = job_of(i);
+        next = i->next;
+        if (!atomic_load(job->cancel) && !atomic_load(&s->stopping)) continue;
+        drop(&s->waiting, job);
+        pthread_mutex_lock(&s->lock);
+        s->stats.n_waiting--;
+        s->stats.reserved += job->bytes; /* end_choice gives it back */
+        pthread_mutex_unlock(&s->lock);
+        end_rest(s, job, NULL);
+    }
+}
+
+/* Choices that wait for a place, of a job that was cancelled. */
+static void end_forks(struct scheduler *s)
+{
+    for (struct queue_item *i = s->forking, *next; i; i = next) {
+        struct scheduler_job *job = job_of(i);
+        next = i->next;
+        if (atomic_load(job->cancel) || atomic_load(&s->stopping)) end_rest(s, job, NULL);
+    }
+}
+
+/* Begins what can begin. The next job waits for memory if it must: smaller ones behind it do not pass. */
+static void admit(struct scheduler *s)
+{
+    end_waiting(s);
+    end_forks(s);
+    start_forks(s);
+    struct scheduler_job *job;
+    while (batch_has_room(s->batch) && (job = next_job(s)) && reserve(s, job)) {
+        drop(&s->waiting, job);
+        start_choice(s, job);
+    }
+}
+
+/* --- steps --- */
+
+static void smooth(double *mean, double x)
+{
+    *mean = *mean > 0 ? *mean + SMOOTH * (x - *mean) : x;
+}
+
+static int prompt_rows(const struct scheduler *s)
+{
+    if (s->draw_seconds <= 0 || s->row_seconds <= 0) return FIRST_ROWS;
+    double rows = (STEP_STRETCH - 1) * s->draw_seconds / s->row_seconds;
+    return rows < 1 ? 1 : rows > s->o.max_rows ? s->o.max_rows : (int)rows;
+}
+
+/* Whether an answer is being drawn: a stream whose prompt is fed. */
+static bool is_drawing(const struct scheduler *s)
+{
+    for (int i = 0; i < s->o.max_streams; i++) {
+        const struct stream *t = &s->streams[i];
+        if (t->job && session_length(t->session) > t->job->n_ids) return true;
+    }
+    return false;
+}
+
+static void step(struct scheduler *s)
+{
+    batch_limit_prompts(s->batch, is_drawing(s) ? prompt_rows(s) : s->o.max_rows);
+    double start = clock_seconds();
+    batch_step(s->batch);
+    double seconds = clock_seconds() - start;
+    struct batch_work work = batch_last(s->batch);
+    if (work.drawing && !work.prompt_rows)
+        smooth(&s->draw_seconds, seconds);
+    else if (work.drawing && seconds > s->draw_seconds)
+        smooth(&s->row_seconds, (seconds - s->draw_seconds) / work.prompt_rows);
+    pthread_mutex_lock(&s->lock);
+    s->stats.n_steps++;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void cancel_all(struct scheduler *s)
+{
+    for (int i = 0; i < s->o.max_streams; i++)
+        if (s->streams[i].job) atomic_store(s->streams[i].job->cancel, true);
+}
+
+static void *serve_jobs(void *ctx)
+{
+    struct scheduler *s = ctx;
+    for (;;) {
+        bool idle = !batch_running(s->batch) && !s->waiting && !s->forking;
+        struct queue_item *i = idle ? queue_wait(s->inbox) : queue_take(s->inbox), *next;
+        if (idle && !i) return NULL; /* closed */
+        for (; i; i = next) {
+            next = i->next;
+            push(&s->waiting, job_of(i));
+        }
+        if (atomic_load(&s->stopping)) cancel_all(s);
+        admit(s);
+        if (batch_running(s->batch)) step(s);
+    }
+}
+
+/* --- from other threads --- */
+
+static int check_job(struct scheduler *s, struct scheduler_job *job, struct err *err)
+{
+    const struct generate_options *g = &job->generate;
+    int context = g->max_context, left = context - job->n_ids;
+    CHECK(job->n >= 1 && job->n_ids >= 1 && job->cancel, "%d choices of %d tokens", job->n,
+          job->n_ids);
+    if (left < 0)
+        return err_set(err, ERR_ARGUMENT, "the prompt has %d tokens, the context %d", job->n_ids,
+                       context);
+    int longest = g->max_tokens >= 0 && g->max_tokens < left ? job->n_ids + g->max_tokens : context;
+    size_t each = engine_session_bytes(s->engine, longest), all = engine_memory(s->engine);
+    if (each > all / (size_t)job->n)
+        return err_set(err, ERR_ARGUMENT, "%d answers of %d tokens do not fit in memory", job->n,
+                       longest);
+    job->bytes = each * (size_t)job->n;
+    return 0;
+}
+
+int scheduler_submit(struct scheduler *s, struct scheduler_job *job, struct err *err)
+{
+    if (check_job(s, job, err)) return -1;
+    job->fork = NULL;
+    job->n_started = job->n_done = 0;
+    pthread_mutex_lock(&s->lock);
+    bool full = s->stats.n_waiting >= s->o.max_queue + s->o.max_streams - s->stats.n_running;
+    if (!full) s->stats.n_waiting++;
+    pthread_mutex_unlock(&s->lock);
+    if (full) return err_set(err, ERR_LIMIT, "%d requests wait already", s->o.max_queue);
+    queue_put(s->inbox, &job->item);
+    return 0;
+}
+
+struct scheduler_stats scheduler_stats(struct scheduler *s)
+{
+    pthread_mutex_lock(&s->lock);
+    struct scheduler_stats stats = s->stats;
+    pthread_mutex_unlock(&s->lock);
+    return stats;
+}
+
+int scheduler_open(struct scheduler **out, struct engine *e, const struct scheduler_options *o,
+                   struct err *err)
+{
+    struct batch_options b = {.n_slots = o->max_streams, .max_rows = o->max_rows};
+    struct batch *batch = NULL;
+    *out = NULL;
+    if (o->max_queue < 0 || o->max_queue > SCHEDULER_MAX_QUEUE)
+        return err_set(err, ERR_ARGUMENT, "a queue of %d, 0 to %d are possible", o->max_queue,
+                       SCHEDULER_MAX_QUEUE);
+    if (engine_batch_open(&batch, e, &b, err)) return -1;
+    struct scheduler *s = xcalloc(1, sizeof *s);
+    s->engine = e;
+    s->o = *o;
+    s->batch = batch;
+    s->streams = xcalloc((size_t)o->max_streams, sizeof *s->streams);
+    s->inbox = queue_new(NULL, NULL);
+    s->stats.memory = engine_memory(e);
+    pthread_mutex_init(&s->lock, NULL);
+    if (pthread_create(&s->thread, NULL, serve_jobs, s)) {
+        pthread_mutex_destroy(&s->lock);
+        queue_free(s->inbox);
+        batch_close(batch);
+        free(s->streams);
+        free(s);
+        return err_set(err, ERR_LIMIT, "no thread for the engine");
+    }
+    *out = s;
+    return 0;
+}
+
+void scheduler_close(struct scheduler *s)
+{
+    if (!s) return;
+    atomic_store(&s->stopping, true);
+    queue_close(s->inbox);
+    pthread_join(s->thread, NULL);
+    pthread_mutex_destroy(&s->lock);
+    queue_free(s->inbox);
+    batch_close(s->batch);
+    free(s->streams);
+    free(s);
+}

@@ -1,0 +1,73 @@
+/* The engine's thread: answers many requests from one model, each with the bits it has alone.
+ *
+ *     scheduler_open(&s, engine, &options, err)
+ *     scheduler_submit(s, &job, err)         any thread; job.event and job.done come on the engine's
+ *     scheduler_close(s)                     cancels what is left
+ *
+ * Continuous batching: every step feeds one row of each answer that is being drawn, and rows of prompts
+ * beside them (engine/batch.h). While answers are being drawn a step holds only so many rows of prompts that
+ * it takes about STEP_STRETCH times as long as one without: measured, by steps before. The clock decides
+ * when a row is computed, never what comes out.
+ *
+ * Admission: a job starts when the worst case of all its choices (prompt and max_tokens) fits in the
+ * engine's memory beside those that run, so none of them can run out later. Groups (one per API key) take
+ * turns: next is the oldest job of the group that has the fewest answers running.
+ *
+ * A job of several choices feeds its prompt once; the others are forks. */
+#pragma once
+#include <stdatomic.h>
+
+#include "base/queue.h"
+#include "engine/engine.h"
+
+enum { SCHEDULER_MAX_QUEUE = 1 << 16 };
+
+struct scheduler_options {
+    int max_streams; /* answers at once, 1..BATCH_MAX_SLOTS */
+    int max_rows;    /* rows of a step, at least max_streams */
+    int max_queue;   /* jobs that wait, 0..SCHEDULER_MAX_QUEUE: beyond that submit refuses */
+};
+
+/* The caller's memory, unchanged by the caller from scheduler_submit until the last call of done. */
+struct scheduler_job {
+    const int32_t *ids; /* the prompt */
+    int n_ids;
+    int n; /* choices, >= 1 */
+    uint64_t seed;
+    unsigned group;
+    /* max_tokens, max_context, sampling, parse, ignore_eos as for one answer; emit, ctx, snapshot and
+     * cancel are the scheduler's. */
+    struct generate_options generate;
+    atomic_bool *cancel; /* once true, all choices end within a step; never NULL */
+    /* On the engine's thread. event, drawn: as emit and drawn of generate_options. done: once for each choice, as
+     * batch_job.done; FINISH_CANCELLED too. After the last one the job is the caller's again. */
+    void (*event)(void *ctx, int choice, const struct parse_event *e);
+    void (*drawn)(void *ctx, int choice, const struct pick *p); /* or NULL */
+    void (*done)(void *ctx, int choice, const struct generation_result *r,
+                 const struct err *failure);
+    void *ctx;
+    /* the scheduler's own */
+    struct queue_item item;
+    struct session *fork; /* at the prompt's last token, while choices wait for a place */
+    int n_started, n_done;
+    size_t bytes; /* reserved */
+};
+
+struct scheduler;
+
+/* e is borrowed; from here on only the scheduler's thread uses its sessions. */
+MUST_USE int scheduler_open(struct scheduler **out, struct engine *e,
+                            const struct scheduler_options *o, struct err *err);
+void scheduler_close(struct scheduler *s); /* every job gets its done first; takes NULL */
+
+/* ERR_LIMIT when the queue is full; ERR_ARGUMENT when the job could never start: its prompt does not fit
+ * the context, or its worst case not in memory. Then it stays the caller's. */
+MUST_USE int scheduler_submit(struct scheduler *s, struct scheduler_job *job, struct err *err);
+
+struct scheduler_stats {
+    int n_waiting, n_running; /* jobs that wait; answers that run */
+    uint64_t n_steps, n_prompt_tokens, n_reused_tokens, n_tokens; /* since the start */
+    uint64_t n_drafts, n_right;
+    size_t reserved, memory; /* bytes */
+};
+struct scheduler_stats scheduler_stats(struct scheduler *s); /* any thread */

@@ -1,0 +1,418 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../support/golden.h"
+#include "../support/random.h"
+#include "engine/scheduler.h"
+
+static const char ZETA[] = "tests/golden/zeta";
+
+enum { MAX_ANSWER = 30, MAX_CHOICES = 4, CONTEXT = 300 };
+
+struct rig {
+    struct bench_model b;
+    struct engine *engine;
+    int32_t *tokens;
+    size_t n_tokens;
+};
+
+static struct rig rig_open(int n_sessions)
+{
+    struct rig r = {.b = model_for_test(ZETA, MODE_DEFAULT, 2, NULL, 0)};
+    struct engine_options o = {.max_context = CONTEXT, .n_sessions = n_sessions};
+    struct err err = {0};
+    if (engine_open(&r.engine, r.b.model, NULL, &o, &err)) fail_msg("%s", err.message);
+    r.tokens = golden_i32(ZETA, "tokens", &r.n_tokens);
+    return r;
+}
+
+static void rig_close(struct rig *r)
+{
+    free(r->tokens);
+    engine_close(r->engine); /* checks that no block is left */
+    model_done(&r->b);
+}
+
+struct answer {
+    int32_t ids[MAX_ANSWER];
+    int n, calls;
+    enum finish finish;
+    struct err failure;
+};
+
+struct question {
+    struct scheduler_job job;
+    atomic_bool cancel;
+    struct answer answers[MAX_CHOICES];
+    struct board *board;
+    int *order; /* gets the place at which the first choice ended */
+    bool cancel_after_first;
+};
+
+/* Where the engine's thread tells the test's. */
+struct board {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int n_done;
+};
+
+static void board_init(struct board *b)
+{
+    pthread_mutex_init(&b->lock, NULL);
+    pthread_cond_init(&b->changed, NULL);
+    b->n_done = 0;
+}
+
+static void board_wait(struct board *b, int n)
+{
+    pthread_mutex_lock(&b->lock);
+    while (b->n_done < n)
+        pthread_cond_wait(&b->changed, &b->lock);
+    pthread_mutex_unlock(&b->lock);
+}
+
+static void board_fini(struct board *b)
+{
+    pthread_mutex_destroy(&b->lock);
+    pthread_cond_destroy(&b->changed);
+}
+
+static void keep(struct answer *a, const struct generation_result *r)
+{
+    CHECK(r->n <= MAX_ANSWER, "%d tokens", r->n);
+    if (r->n) memcpy(a->ids, r->ids, (size_t)r->n * sizeof *a->ids);
+    a->n = r->n;
+    a->finish = r->finish;
+}
+
+static void on_done(void *ctx, int choice, const struct generation_result *r,
+                    const struct err *failure)
+{
+    struct question *q = ctx;
+    struct board *b = q->board;
+    struct answer *a = &q->answers[choice];
+    if (r) keep(a, r);
+    if (failure) a->failure = *failure;
+    if (q->cancel_after_first) atomic_store(&q->cancel, true);
+    pthread_mutex_lock(&b->lock);
+    a->calls++;
+    if (choice == 0 && q->order) *q->order = b->n_done;
+    b->n_done++;
+    pthread_cond_signal(&b->changed);
+    pthread_mutex_unlock(&b->lock);
+}
+
+static void no_event(void *ctx, int choice, const struct parse_event *e)
+{
+    (void)ctx;
+    (void)choice;
+    (void)e;
+}
+
+static struct question question_at(struct rig *r, struct board *b, int first, int n, int n_tokens)
+{
+    struct question q = {.board = b};
+    q.job = (struct scheduler_job){.ids = r->tokens + first,
+                                   .n_ids = n,
+                                   .n = 1,
+                                   .generate = engine_generate_options(r->engine, false),
+                                   .event = no_event,
+                                   .done = on_done};
+    q.job.generate.max_tokens = n_tokens;
+    q.job.generate.ignore_eos = true;
+    return q;
+}
+
+static struct question random_question(struct rig *r, struct board *b, struct random *random)
+{
+    int n = random_int(random, 1, 200), first = random_int(random, 0, (int)r->n_tokens - n);
+    struct question q = question_at(r, b, first, n, random_int(random, 0, MAX_ANSWER));
+    q.job.n = random_int(random, 1, MAX_CHOICES);
+    q.job.seed = random_u64(random);
+    q.job.group = (unsigned)random_int(random, 0, 2);
+    q.job.generate.ignore_eos = random_int(random, 0, 1);
+    q.job.generate.sampling.temperature = random_int(random, 0, 1) ? 0 : 1.5f;
+    return q;
+}
+
+static void submit(struct scheduler *s, struct question *q)
+{
+    struct err err = {0};
+    q->job.cancel = &q->cancel;
+    q->job.ctx = q;
+    if (scheduler_submit(s, &q->job, &err)) fail_msg("%s", err.message);
+}
+
+static struct scheduler *open_scheduler(struct rig *r, int max_streams, int max_rows, int max_queue)
+{
+    struct scheduler *s = NULL;
+    struct err err = {0};
+    struct scheduler_options o = {max_streams, max_rows, max_queue};
+    if (scheduler_open(&s, r->engine, &o, &err)) fail_msg("%s", err.message);
+    return s;
+}
+
+static void answer_alone(struct rig *r, const struct question *q, int choice, struct answer *out)
+{
+    struct session *s = NULL;
+    struct generation *g = NULL;
+    struct err err = {0};
+    if (engine_session_new(&s, r->engine, &err) ||
+        session_append(s, q->job.ids, q->job.n_ids, &err))
+        fail_msg("%s", err.message);
+    session_set_key(s, (struct sampler_key){q->job.seed, (uint32_t)choice});
+    if (generation_open(&g, s, &q->job.generate, &err) || generation_run(g, &err))
+        fail_msg("%s", err.message);
+    keep(out, generation_result(g));
+    generation_close(g);
+    session_free(s);
+}
+
+static void each_choice_is_the_answer_it_is_alone(void **state)
+{
+    (void)state;
+    enum { N = 24 };
+    static const struct scheduler_options shapes[] = {{1, 1, N}, {3, 7, N}, {8, 300, N}};
+    struct rig r = rig_open(2 * MAX_CHOICES);
+    struct random random = {11};
+    struct board board;
+    struct question want[N];
+    int total = 0;
+    board_init(&board);
+    for (int i = 0; i < N; i++) {
+        want[i] = random_question(&r, &board, &random);
+        for (int c = 0; c < want[i].job.n; c++)
+            answer_alone(&r, &want[i], c, &want[i].answers[c]);
+        total += want[i].job.n;
+    }
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+        struct question *got = calloc(N, sizeof *got);
+        struct scheduler *s =
+            open_scheduler(&r, shapes[k].max_streams, shapes[k].max_rows, shapes[k].max_queue);
+        board.n_done = 0;
+        for (int i = 0; i < N; i++) {
+            got[i].job = want[i].job;
+            got[i].board = &board;
+            submit(s, &got[i]);
+        }
+        board_wait(&board, total);
+        struct scheduler_stats stats = scheduler_stats(s);
+        scheduler_close(s);
+        assert_int_equal(stats.reserved, 0);
+        assert_int_equal(stats.n_waiting, 0);
+        for (int i = 0; i < N; i++)
+            for (int c = 0; c < want[i].job.n; c++) {
+                const struct answer *a = &want[i].answers[c], *b = &got[i].answers[c];
+                assert_int_equal(b->calls, 1);
+                assert_int_equal(b->failure.code, ERR_NONE);
+                assert_int_equal(b->finish, a->finish);
+                assert_int_equal(b->n, a->n);
+                assert_memory_equal(b->ids, a->ids, (size_t)a->n * sizeof *a->ids);
+            }
+        free(got);
+    }
+    board_fini(&board);
+    rig_close(&r);
+}
+
+/* One place: what is asked later must wait, so the queue fills. */
+static void a_full_queue_refuses(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(4);
+    struct scheduler *s = open_scheduler(&r, 1, 8, 2);
+    struct board board;
+    struct question q[4];
+    struct err err = {0};
+    board_init(&board);
+    for (int i = 0; i < 4; i++)
+        q[i] = question_at(&r, &board, i, 100, MAX_ANSWER);
+    for (int i = 0; i < 3; i++)
+        submit(s, &q[i]);
+    while (scheduler_stats(s).n_running < 1) /* then the others wait: there is no more room */
+        sched_yield();
+    q[3].job.cancel = &q[3].cancel;
+    q[3].job.ctx = &q[3];
+    assert_int_equal(scheduler_submit(s, &q[3].job, &err), -1);
+    assert_int_equal(err.code, ERR_LIMIT);
+    board_wait(&board, 3);
+    submit(s, &q[3]);
+    board_wait(&board, 4);
+    scheduler_close(s);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+static void what_can_never_start_is_refused(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(2);
+    struct scheduler *s = open_scheduler(&r, 4, 8, 4);
+    struct board board;
+    struct question q;
+    struct err err = {0};
+    board_init(&board);
+    q = question_at(&r, &board, 0, 250, 10);
+    q.job.cancel = &q.cancel;
+    q.job.n = 4; /* four times 260 positions; there is memory for two contexts of 300 */
+    assert_int_equal(scheduler_submit(s, &q.job, &err), -1);
+    assert_int_equal(err.code, ERR_ARGUMENT);
+    err = (struct err){0};
+    q.job.n = 1;
+    q.job.generate.max_context = 249;
+    assert_int_equal(scheduler_submit(s, &q.job, &err), -1);
+    assert_int_equal(err.code, ERR_ARGUMENT);
+    assert_non_null(strstr(err.message, "250"));
+    scheduler_close(s);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+/* Memory for two sessions: six answers of almost a whole context take turns, and none fails. */
+static void memory_is_reserved_before_an_answer_begins(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(2);
+    struct scheduler *s = open_scheduler(&r, 6, 64, 6);
+    struct board board;
+    struct question q[6];
+    board_init(&board);
+    for (int i = 0; i < 6; i++) {
+        q[i] = question_at(&r, &board, i, 200, MAX_ANSWER);
+        submit(s, &q[i]);
+    }
+    board_wait(&board, 6);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(q[i].answers[0].failure.code, ERR_NONE);
+        assert_int_equal(q[i].answers[0].n, MAX_ANSWER);
+    }
+    scheduler_close(s);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+/* One place; group 1 asks three times before group 2 does once. Nothing is drawn from them until all
+ * have been submitted, since the first prompt is long. */
+static void groups_take_turns(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(8);
+    struct scheduler *s = open_scheduler(&r, 2, 2, 8);
+    struct board board;
+    struct question q[6];
+    int order[6];
+    board_init(&board);
+    for (int i = 0; i < 6; i++) {
+        q[i] = question_at(&r, &board, i, i < 2 ? 250 : 1, 2);
+        q[i].job.group = i < 5 ? 1 : 2;
+        q[i].order = &order[i];
+        submit(s, &q[i]);
+    }
+    board_wait(&board, 6);
+    assert_true(order[5] < order[2]); /* asked last, of a group that had nothing running */
+    assert_true(order[2] < order[3] && order[3] < order[4]);
+    scheduler_close(s);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+static void a_cancelled_job_ends_running_or_waiting(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(4);
+    struct scheduler *s = open_scheduler(&r, 1, 1, 4);
+    struct board board;
+    struct question q[3];
+    board_init(&board);
+    for (int i = 0; i < 3; i++)
+        q[i] = question_at(&r, &board, i, 200, MAX_ANSWER);
+    q[1].job.n = 3;
+    for (int i = 0; i < 3; i++)
+        submit(s, &q[i]);
+    atomic_store(&q[1].cancel, true);
+    atomic_store(&q[0].cancel, true);
+    board_wait(&board, 5);
+    assert_int_equal(q[0].answers[0].finish, FINISH_CANCELLED);
+    for (int c = 0; c < 3; c++) {
+        assert_int_equal(q[1].answers[c].calls, 1);
+        assert_int_equal(q[1].answers[c].finish, FINISH_CANCELLED);
+    }
+    assert_int_equal(q[2].answers[0].finish, FINISH_LENGTH);
+    scheduler_close(s);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+/* One place: the other choices wait for it while the first is drawn, and another job behind them. */
+static void choices_that_wait_end_with_their_job(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(8);
+    struct scheduler *s = open_scheduler(&r, 1, 64, 4);
+    struct board board;
+    struct question q[2];
+    board_init(&board);
+    q[0] = question_at(&r, &board, 0, 200, MAX_ANSWER);
+    q[0].job.n = 4;
+    q[0].cancel_after_first = true;
+    q[1] = question_at(&r, &board, 3, 5, MAX_ANSWER);
+    submit(s, &q[0]);
+    submit(s, &q[1]);
+    board_wait(&board, 5);
+    assert_int_equal(q[0].answers[0].finish, FINISH_LENGTH);
+    for (int c = 1; c < 4; c++) {
+        assert_int_equal(q[0].answers[c].finish, FINISH_CANCELLED);
+        assert_int_equal(q[0].answers[c].n, 0);
+        assert_int_equal(q[0].answers[c].calls, 1);
+    }
+    assert_int_equal(q[1].answers[0].finish, FINISH_LENGTH);
+    scheduler_close(s);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+static void closing_ends_everything(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(4);
+    struct scheduler *s = open_scheduler(&r, 2, 2, 8);
+    struct board board;
+    struct question q[4];
+    board_init(&board);
+    for (int i = 0; i < 4; i++) {
+        q[i] = question_at(&r, &board, i, 200, MAX_ANSWER);
+        q[i].job.n = i == 1 ? 4 : 1;
+        submit(s, &q[i]);
+    }
+    scheduler_close(s);
+    assert_int_equal(board.n_done, 7);
+    for (int i = 0; i < 4; i++)
+        for (int c = 0; c < q[i].job.n; c++) {
+            assert_int_equal(q[i].answers[c].calls, 1);
+            assert_int_equal(q[i].answers[c].finish, FINISH_CANCELLED);
+        }
+    board_fini(&board);
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_choice_is_the_answer_it_is_alone),
+        cmocka_unit_test(a_full_queue_refuses),
+        cmocka_unit_test(what_can_never_start_is_refused),
+        cmocka_unit_test(memory_is_reserved_before_an_answer_begins),
+        cmocka_unit_test(groups_take_turns),
+        cmocka_unit_test(a_cancelled_job_ends_running_or_waiting),
+        cmocka_unit_test(choices_that_wait_end_with_their_job),
+        cmocka_unit_test(closing_ends_everything),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
