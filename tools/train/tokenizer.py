@@ -211,7 +211,8 @@ class Tokenizer:
             "unk_token": None, "tokenizer_class": "PreTrainedTokenizerFast",
         }
         generation = {"_from_model_config": True, "bos_token_id": 0, "eos_token_id": 1,
-                      "do_sample": True, "temperature": 1.0, "top_p": 1.0}
+                      "do_sample": True, "temperature": 1.0, "top_p": 1.0,
+                      "reasoning_effort": "low"}
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in (("tokenizer.json", self.as_json()), ("tokenizer_config.json", about),
                               ("generation_config.json", generation)):

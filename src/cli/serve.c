@@ -1,0 +1,229 @@
+/* tenon serve: the HTTP server. */
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/fit.h"
+#include "cli/open.h"
+#include "engine/scheduler.h"
+#include "serve/server.h"
+
+enum {
+    KEY_HOST = 0x7000,
+    KEY_PORT,
+    KEY_KEY,
+    KEY_KEY_FILE,
+    KEY_NAME,
+    KEY_STREAMS,
+    KEY_QUEUE,
+    KEY_CTX,
+    KEY_COMPAT,
+    KEY_FAMILY,
+    KEY_EFFORT,
+    KEY_BODY,
+    KEY_DRAIN
+};
+
+enum { DEFAULT_CONTEXT = 32768, MAX_KEY = 4096, MAX_CONFIG = 1 << 20 };
+
+struct options {
+    struct open_options open;
+    struct server_options server;
+    const char *model, *name, *key_file, *effort;
+    char *key; /* owned */
+    bool has_family;
+    int context;
+};
+
+static const struct argp_option option_table[] = {
+    {"host", KEY_HOST, "ADDRESS", 0,
+     "Numeric address to listen on; default 127.0.0.1. Another one than loopback wants a key", 1},
+    {"port", KEY_PORT, "N", 0, "Port; default 8080; 0 takes a free one and prints it", 1},
+    {"api-key-file", KEY_KEY_FILE, "FILE", 0, "Clients must send the key that FILE holds", 1},
+    {"api-key", KEY_KEY, "KEY", 0, "The same; other users of this machine can see it", 1},
+    {"served-model-name", KEY_NAME, "NAME", 0,
+     "The model's name in the API; default the name of its folder or file", 1},
+    {"max-streams", KEY_STREAMS, "N", 0, "Answers at once; default 16", 2},
+    {"max-queue", KEY_QUEUE, "N", 0, "Requests that wait for a place; default 256", 2},
+    {"ctx", KEY_CTX, "N", 0, "Most tokens of a prompt and its answer; default 32768", 2},
+    {"max-body", KEY_BODY, "SIZE", 0, "Largest request, as 8M; default 64M", 2},
+    {"drain", KEY_DRAIN, "SECONDS", 0, "For answers under way when it is to stop; default 30", 2},
+    {"family", KEY_FAMILY, "F", 0,
+     "Prompt format: preview, official, v4.1; default as the model says", 2},
+    {"effort", KEY_EFFORT, "E", 0,
+     "How much it thinks when a request does not say: low, high, max; default as the model says, "
+     "else high",
+     2},
+    {"deepseek-compat", KEY_COMPAT, NULL, 0,
+     "Behave as DeepSeek's own API where that is stricter: no sampling while thinking, ...", 2},
+    {0},
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    struct err err = {0};
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->open;
+        return 0;
+    case KEY_HOST:
+        o->server.http.host = arg;
+        return 0;
+    case KEY_PORT:
+        o->server.http.port = (int)open_int(state, "--port", arg, 0, 65535);
+        return 0;
+    case KEY_KEY:
+        free(o->key);
+        o->key = xstrdup(arg);
+        return 0;
+    case KEY_KEY_FILE:
+        o->key_file = arg;
+        return 0;
+    case KEY_NAME:
+        o->name = arg;
+        return 0;
+    case KEY_STREAMS:
+        o->server.max_streams = (int)open_int(state, "--max-streams", arg, 1, BATCH_MAX_SLOTS);
+        return 0;
+    case KEY_QUEUE:
+        o->server.max_queue = (int)open_int(state, "--max-queue", arg, 0, SCHEDULER_MAX_QUEUE);
+        return 0;
+    case KEY_CTX:
+        o->context = (int)open_int(state, "--ctx", arg, 1, INT32_MAX);
+        return 0;
+    case KEY_BODY:
+        o->server.http.max_body = fit_parse(arg);
+        if (!o->server.http.max_body) argp_error(state, "--max-body %s: a size is wanted", arg);
+        return 0;
+    case KEY_DRAIN:
+        o->server.drain_seconds = (int)open_int(state, "--drain", arg, 0, 86400);
+        return 0;
+    case KEY_FAMILY:
+        if (prompt_family_find(&o->server.rules.family, arg, &err))
+            argp_error(state, "%s", err.message);
+        o->has_family = true;
+        return 0;
+    case KEY_EFFORT:
+        o->effort = arg;
+        return 0;
+    case KEY_COMPAT:
+        o->server.rules.deepseek_compat = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->model) argp_error(state, "one model, please");
+        o->model = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->model) argp_error(state, "which model?");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_child children[] = {{&open_argp, 0, "Machine", 10}, {0}};
+static const struct argp parser = {
+    .options = option_table,
+    .parser = parse_option,
+    .args_doc = "MODEL",
+    .doc = "Serves MODEL over HTTP, for clients of DeepSeek's and OpenAI's chat API.\v"
+           "Ctrl-C and SIGTERM let answers under way end; a second one cuts them off.",
+    .children = children,
+};
+
+/* The last part of the path, without .gguf or .safetensors. */
+static char *name_of(const char *path)
+{
+    static const char *const endings[] = {".gguf", ".safetensors"};
+    size_t end = strlen(path), start;
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    for (start = end; start && path[start - 1] != '/'; start--)
+        ;
+    char *name = xstrndup(path + start, end - start);
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        size_t n = strlen(name), cut = strlen(endings[i]);
+        if (n > cut && !strcmp(name + n - cut, endings[i])) name[n - cut] = 0;
+    }
+    return name;
+}
+
+/* How much the model thinks when a request does not say: --effort, else what the model's
+ * generation_config.json has as reasoning_effort, else NULL (the API's own default). NULL or owned. */
+static char *default_effort(const struct options *o)
+{
+    json_t *config = NULL;
+    char path[4096];
+    if (o->effort) return xstrdup(o->effort);
+    snprintf(path, sizeof path, "%s/generation_config.json", o->model);
+    if (json_parse_file(&config, path, MAX_CONFIG, NULL)) return NULL;
+    const char *effort = json_string_value(json_object_get(config, "reasoning_effort"));
+    if (effort && !chat_effort_exists(effort)) {
+        log_warn("%s: reasoning_effort \"%.32s\" is unknown, and left alone", path, effort);
+        effort = NULL;
+    }
+    char *copy = effort ? xstrdup(effort) : NULL;
+    json_decref(config);
+    return copy;
+}
+
+static int read_key(struct options *o, struct err *err)
+{
+    size_t size;
+    if (!o->key_file) return 0;
+    free(o->key);
+    o->key = NULL;
+    if (file_slurp(o->key_file, MAX_KEY, &o->key, &size, err)) return -1;
+    o->key[strcspn(o->key, "\r\n")] = 0;
+    return 0;
+}
+
+static int serve(struct options *o, struct err *err)
+{
+    struct opened opened;
+    struct server *server = NULL;
+    if (read_key(o, err)) return -1;
+    struct engine_options engine = {.max_context = o->context,
+                                    .n_sessions = o->server.max_streams,
+                                    .memory = OPEN_WHAT_IS_LEFT,
+                                    .drafts = SPECULATE_AUTO};
+    if (open_model(&opened, o->model, &o->open, true, OPEN_MTP_IF_LARGE, &engine, err)) return -1;
+    char *effort = default_effort(o);
+    o->server.rules.effort = effort;
+    char *name = o->name ? xstrdup(o->name) : name_of(o->model);
+    o->server.model = name;
+    o->server.api_key = o->key;
+    if (o->server.max_rows < o->server.max_streams) o->server.max_rows = o->server.max_streams;
+    if (!o->has_family) o->server.rules.family = prompt_family_detect(o->model);
+    int rc = server_open(&server, opened.engine, &o->server, err);
+    if (rc == 0) {
+        bool is_v6 = strchr(o->server.http.host, ':') != NULL;
+        printf("serving %s on http://%s%s%s:%d\n", name, is_v6 ? "[" : "", o->server.http.host,
+               is_v6 ? "]" : "", server_port(server));
+        fflush(stdout);
+        server_run(server);
+    }
+    server_close(server);
+    open_close(&opened);
+    free(name);
+    free(effort);
+    return rc;
+}
+
+int cli_serve(int argc, char **argv)
+{
+    struct options o = {.server = server_defaults(), .context = DEFAULT_CONTEXT};
+    struct err err = {0};
+    argp_parse(&parser, argc, argv, 0, NULL, &o);
+    log_set_level(LOG_INFO);
+    int rc = serve(&o, &err);
+    free(o.key);
+    return rc ? cli_fail(&err) : 0;
+}

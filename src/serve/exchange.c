@@ -1,0 +1,407 @@
+#include "serve/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "serve/fields.h"
+#include "serve/server_state.h"
+
+enum { MAX_CHUNK = 64 << 20, STALL_SECONDS = 10, MAX_PROMPT = 4 << 20 };
+
+static const char SSE[] = "text/event-stream; charset=utf-8";
+static const char JSON[] = "application/json";
+
+/* --- the beginning, on the I/O thread --- */
+
+static void stop_timer(struct event **timer)
+{
+    if (*timer) event_free(*timer);
+    *timer = NULL;
+}
+
+/* Answered, or the client is gone: nothing of the request is ours any more. */
+static void let_go(struct exchange *x)
+{
+    stop_timer(&x->keep_alive);
+    stop_timer(&x->stall);
+    x->http = NULL;
+}
+
+static void on_gone(void *ctx)
+{
+    struct exchange *x = ctx;
+    let_go(x);
+    atomic_store(&x->cancel, true);
+}
+
+static void free_exchange(struct exchange *x)
+{
+    struct server *s = x->server;
+    let_go(x);
+    x->api->fini(x);
+    ids_fini(&x->prompt);
+    for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++) {
+        free(x->last[i]);
+    }
+    free(x->prepared);
+    free(x->body);
+    free(x);
+    s->n_exchanges--;
+}
+
+/* The head of an answer in pieces, once. */
+static void begin_stream(struct exchange *x)
+{
+    if (x->begun) return;
+    x->begun = true;
+    http_add_header(x->http, "x-request-id", x->request_id);
+    http_add_header(x->http, "cache-control", "no-cache");
+    http_add_header(x->http, "x-accel-buffering", "no");
+    http_stream_begin(x->http, 200, x->api->streams(x) ? SSE : JSON);
+}
+
+/* A sign of life: a comment between events, or white space before JSON. */
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+    struct exchange *x = ctx;
+    (void)fd;
+    (void)what;
+    bool streams = x->api->streams(x);
+    begin_stream(x);
+    if (streams)
+        http_stream_send(x->http, ": keep-alive\n\n", 14);
+    else
+        http_stream_send(x->http, "\n", 1);
+}
+
+static void start_timer(struct exchange *x)
+{
+    int ms = x->server->o.keep_alive_ms;
+    struct timeval every = {ms / 1000, ms % 1000 * 1000};
+    x->keep_alive = event_new(x->server->base, -1, EV_PERSIST, on_timer, x);
+    if (x->keep_alive) event_add(x->keep_alive, &every);
+}
+
+static bool make_messages(struct exchange *x, struct message **out, int n)
+{
+    for (int i = 0; i < n; i++) {
+        out[i] = calloc(1, sizeof *out[i]);
+        if (!out[i]) return false;
+        out[i]->x = x;
+    }
+    return true;
+}
+
+void exchange_begin(struct server *s, struct http_request *r, const struct api *api)
+{
+    struct api_error e = {0};
+    struct exchange *x = calloc(1, sizeof *x);
+    size_t size;
+    const char *body = http_body(r, &size);
+    if (x) x->body = malloc(size + 1);
+    if (!x || !x->body || !make_messages(x, &x->prepared, 1)) {
+        free(x ? x->body : NULL);
+        free(x);
+        api_refuse_memory(&e);
+        reply_refusal(r, api->dialect, &e, NULL);
+        return;
+    }
+    memcpy(x->body, body, size);
+    x->body[size] = 0;
+    x->body_size = size;
+    x->server = s;
+    x->api = api;
+    x->http = r;
+    x->created = (long)time(NULL);
+    ids_init(&x->prompt, MAX_PROMPT);
+    random_id(x->id, api->id_prefix);
+    routes_request_id(r, x->request_id);
+    x->prepared->kind = MESSAGE_PREPARED;
+    s->n_exchanges++;
+    s->held_bytes += size;
+    http_on_gone(r, on_gone, x);
+    queue_put(s->to_prepare, &x->to_prepare);
+}
+
+/* --- the prepare thread --- */
+
+static struct exchange *exchange_of(struct queue_item *item)
+{
+    return (struct exchange *)(void *)((char *)item - offsetof(struct exchange, to_prepare));
+}
+
+static void prepare(struct exchange *x)
+{
+    json_t *body = NULL;
+    if (!atomic_load(&x->cancel) && body_parse(&body, x->body, x->body_size, &x->error) == 0 &&
+        x->api->prepare(x, body, &x->error) == 0 && !make_messages(x, x->last, x->job.n))
+        api_refuse_memory(&x->error);
+    queue_put(x->server->mailbox, &x->prepared->item);
+}
+
+void *exchange_prepare_loop(void *ctx)
+{
+    struct server *s = ctx;
+    struct queue_item *i;
+    while ((i = queue_wait(s->to_prepare)))
+        for (struct queue_item *next; i; i = next) {
+            next = i->next;
+            prepare(exchange_of(i));
+        }
+    return NULL;
+}
+
+/* --- the engine's thread --- */
+
+static void lose(struct exchange *x)
+{
+    atomic_store(&x->lost, true);
+    atomic_store(&x->cancel, true);
+}
+
+static void on_event(void *ctx, int choice, const struct parse_event *e)
+{
+    struct exchange *x = ctx;
+    struct message *m = malloc(sizeof *m + e->size + 1);
+    if (!m) {
+        lose(x);
+        return;
+    }
+    *m = (struct message){.x = x, .kind = MESSAGE_EVENT, .choice = choice, .event = *e};
+    memcpy(m + 1, e->text, e->size + 1);
+    queue_put(x->server->mailbox, &m->item);
+}
+
+static void on_drawn(void *ctx, int choice, const struct pick *p)
+{
+    struct exchange *x = ctx;
+    struct message *m = malloc(sizeof *m + sizeof *p);
+    if (!m) {
+        lose(x);
+        return;
+    }
+    *m = (struct message){.x = x, .kind = MESSAGE_DRAWN, .choice = choice};
+    memcpy(m + 1, p, sizeof *p);
+    queue_put(x->server->mailbox, &m->item);
+}
+
+static void on_done(void *ctx, int choice, const struct generation_result *r,
+                    const struct err *failure)
+{
+    struct exchange *x = ctx;
+    struct message *m = x->last[choice];
+    struct choice_end *end = &x->ends[choice];
+    m->kind = MESSAGE_ENDED;
+    m->choice = choice;
+    if (failure) m->failure = *failure;
+    if (r) {
+        *end = (struct choice_end){.finish = r->finish,
+                                   .n_tokens = r->n,
+                                   .n_prompt = r->stats.n_prompt,
+                                   .n_reused = r->stats.n_reused};
+        if (r->text) end->n_reasoning = r->text->n_reasoning_tokens;
+    }
+    queue_put(x->server->mailbox, &m->item);
+}
+
+/* --- back on the I/O thread --- */
+
+static void submit(struct exchange *x)
+{
+    struct err err = {0};
+    struct scheduler_job *job = &x->job;
+    job->ids = x->prompt.data;
+    job->n_ids = (int)x->prompt.n;
+    job->cancel = &x->cancel;
+    job->event = on_event;
+    job->drawn = x->wants_picks ? on_drawn : NULL;
+    job->done = on_done;
+    job->ctx = x;
+    start_timer(x);
+    if (scheduler_submit(x->server->scheduler, job, &err) == 0) return;
+    if (err.code == ERR_LIMIT)
+        api_refuse(&x->error, 429, NULL, "Too many requests: %s", err.message);
+    else
+        api_refuse_err(&x->error, &err);
+    exchange_fail(x, &x->error);
+    free_exchange(x);
+}
+
+static void take_prepared(struct exchange *x)
+{
+    x->server->held_bytes -= x->body_size;
+    free(x->body);
+    x->body = NULL;
+    if (x->error.status && x->http) exchange_fail(x, &x->error);
+    if (x->error.status || !x->http)
+        free_exchange(x);
+    else
+        submit(x);
+}
+
+static void take_event(struct message *m)
+{
+    struct exchange *x = m->x;
+    if (!x->http || x->error.status) return;
+    m->event.text = (const char *)(m + 1);
+    if (x->api->streams(x)) stop_timer(&x->keep_alive);
+    x->api->event(x, m->choice, &m->event);
+}
+
+static void take_drawn(struct message *m)
+{
+    struct pick pick;
+    memcpy(&pick, m + 1, sizeof pick);
+    if (m->x->http && !m->x->error.status) m->x->api->drawn(m->x, m->choice, &pick);
+}
+
+static void take_end(struct message *m)
+{
+    struct exchange *x = m->x;
+    if (m->failure.code != ERR_NONE) {
+        log_error("serve: %s: %s", x->request_id, m->failure.message);
+        api_refuse_err(&x->error, &m->failure);
+    } else if (atomic_load(&x->lost)) {
+        api_refuse_memory(&x->error);
+    } else if (x->ends[m->choice].finish == FINISH_CANCELLED) {
+        api_refuse(&x->error, 503, NULL, "The server is shutting down");
+    }
+    if (x->error.status)
+        atomic_store(&x->cancel, true);
+    else if (x->http)
+        x->api->ended(x, m->choice, &x->ends[m->choice]);
+    if (++x->n_ended < x->job.n) return;
+    if (x->http && x->error.status)
+        exchange_fail(x, &x->error);
+    else if (x->http)
+        x->api->complete(x);
+    free_exchange(x);
+}
+
+void exchange_take(struct message *m)
+{
+    switch (m->kind) {
+    case MESSAGE_PREPARED:
+        take_prepared(m->x);
+        break;
+    case MESSAGE_EVENT:
+        take_event(m);
+        free(m);
+        break;
+    case MESSAGE_DRAWN:
+        take_drawn(m);
+        free(m);
+        break;
+    default:
+        take_end(m);
+    }
+}
+
+/* --- what endpoints write --- */
+
+/* What is being written has a hole: the exchange ends with an error. */
+static void fail_for_memory(struct exchange *x)
+{
+    atomic_store(&x->cancel, true);
+    api_refuse_memory(&x->error);
+}
+
+/* Text of JSON, which is given back; "" when memory is out, and then the exchange is lost. */
+static char *text_of(struct exchange *x, json_t *body, size_t *size)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    *size = text ? strlen(text) : 0;
+    if (!text) fail_for_memory(x);
+    return text;
+}
+
+void exchange_reply(struct exchange *x, int status, json_t *body)
+{
+    size_t size;
+    char *text = text_of(x, body, &size);
+    if (x->begun) { /* 200 has been sent: what the body says counts */
+        if (text) http_stream_send(x->http, text, size);
+        http_stream_end(x->http);
+    } else {
+        http_add_header(x->http, "x-request-id", x->request_id);
+        http_reply(x->http, text ? status : 503, JSON, text ? text : "{}", text ? size : 2);
+    }
+    free(text);
+    let_go(x);
+}
+
+void exchange_fail(struct exchange *x, const struct api_error *e)
+{
+    bool is_stream = x->begun && x->api->streams(x);
+    json_t *body = api_error_json(e, x->api->dialect, x->request_id);
+    if (is_stream) {
+        exchange_event(x, x->api->dialect == API_ANTHROPIC ? "error" : NULL, body);
+        exchange_end_stream(x, false);
+    } else if (x->begun) {
+        exchange_reply(x, 200, body);
+    } else {
+        json_decref(body);
+        reply_refusal(x->http, x->api->dialect, e, x->request_id);
+        let_go(x);
+    }
+}
+
+/* The client has not read for long: what is written for it would only grow. */
+static void on_stalled(evutil_socket_t fd, short what, void *ctx)
+{
+    struct exchange *x = ctx;
+    (void)fd;
+    (void)what;
+    log_warn("serve: %s: the client does not read, its answer ends", x->request_id);
+    atomic_store(&x->cancel, true);
+    api_refuse(&x->error, 408, NULL, "The client does not read");
+    exchange_fail(x, &x->error);
+}
+
+static void on_drained(void *ctx)
+{
+    struct exchange *x = ctx;
+    stop_timer(&x->stall);
+}
+
+static void watch_reader(struct exchange *x)
+{
+    struct timeval most = {STALL_SECONDS, 0};
+    if (x->stall || !http_is_full(x->http)) return;
+    x->stall = evtimer_new(x->server->base, on_stalled, x);
+    if (!x->stall) return;
+    evtimer_add(x->stall, &most);
+    http_on_drained(x->http, on_drained, x);
+}
+
+void exchange_event(struct exchange *x, const char *name, json_t *data)
+{
+    size_t size;
+    char *text = text_of(x, data, &size);
+    struct buf event;
+    if (!text) return;
+    begin_stream(x);
+    buf_init(&event, MAX_CHUNK);
+    if (name) buf_printf(&event, "event: %s\n", name);
+    buf_add_str(&event, "data: ");
+    buf_add(&event, text, size);
+    buf_add_str(&event, "\n\n");
+    if (event.failed)
+        fail_for_memory(x);
+    else
+        http_stream_send(x->http, event.data, event.size);
+    watch_reader(x);
+    buf_fini(&event);
+    free(text);
+}
+
+void exchange_end_stream(struct exchange *x, bool done_mark)
+{
+    if (done_mark) http_stream_send(x->http, "data: [DONE]\n\n", 14);
+    http_stream_end(x->http);
+    let_go(x);
+}

@@ -1,0 +1,87 @@
+/* One request that the engine answers: its way from the I/O thread to the thread that prepares, to the
+ * engine's, and back.
+ *
+ *     I/O      exchange_begin: the body is here
+ *     prepare  api->prepare: JSON, checks, prompt, ids              (slow for long texts)
+ *     I/O      the job goes to the scheduler, or an error to the client
+ *     engine   events and results, each a message in the mailbox
+ *     I/O      api->event, api->ended, api->complete write the answer
+ *
+ * The I/O thread owns it. The prepare thread has it between the first and the third line. The engine's thread
+ * reads the job, which does not change then, sets `lost`, and fills a choice's end and last message, which the
+ * I/O thread looks at when that message has come. */
+#pragma once
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "engine/scheduler.h"
+#include "serve/api_error.h"
+#include "serve/http.h"
+#include "text/ids.h"
+
+struct event;
+struct exchange;
+struct server;
+
+enum { EXCHANGE_ID = 48, EXCHANGE_MAX_CHOICES = 16 };
+
+/* What is known of a choice when it is over. */
+struct choice_end {
+    enum finish finish;
+    int n_tokens, n_reasoning; /* drawn; of these reasoning */
+    int n_prompt, n_reused;
+};
+
+/* An endpoint that generates. */
+struct api {
+    const char *id_prefix; /* "chatcmpl-" */
+    enum api_dialect dialect;
+    /* On the prepare thread: fills x->request, x->prompt (ids) and x->job (n, seed, generate), or refuses.
+     * `body` is taken over. */
+    int (*prepare)(struct exchange *x, json_t *body, struct api_error *e);
+    /* On the I/O thread, while the client is there. streams: whether the answer comes in events. */
+    bool (*streams)(const struct exchange *x);
+    void (*event)(struct exchange *x, int choice, const struct parse_event *e);
+    void (*drawn)(struct exchange *x, int choice, const struct pick *p); /* when x->wants_picks */
+    void (*ended)(struct exchange *x, int choice, const struct choice_end *end);
+    void (*complete)(struct exchange *x); /* all choices have ended: writes what is left */
+    void (*fini)(struct exchange *x);     /* frees x->request; also after a failed prepare */
+};
+
+struct message;
+
+struct exchange {
+    struct server *server;
+    const struct api *api;
+    struct http_request *http;    /* NULL: answered, or the client is gone */
+    char id[EXCHANGE_ID];         /* of the answer */
+    char request_id[EXCHANGE_ID]; /* of the x-request-id header */
+    long created;                 /* unix time */
+    void *request;                /* the endpoint's */
+    struct ids prompt;
+    struct scheduler_job job;
+    bool wants_picks; /* of each token, as it is drawn */
+    atomic_bool cancel;
+    atomic_bool lost; /* an event found no memory: the answer has a hole */
+    struct api_error error;
+    struct choice_end ends[EXCHANGE_MAX_CHOICES];
+    int n_ended;
+    bool begun;               /* the head of the answer is on its way */
+    struct event *keep_alive; /* sends signs of life until there is output */
+    struct event *stall;      /* the client does not read: then it ends */
+    char *body;               /* of the request, until it is prepared */
+    size_t body_size;
+    struct queue_item to_prepare;
+    struct message *prepared, *last[EXCHANGE_MAX_CHOICES]; /* made before they are needed */
+};
+
+/* For endpoints, on the I/O thread. */
+
+/* Writes a JSON answer and ends the exchange's part with the client; takes body over. */
+void exchange_reply(struct exchange *x, int status, json_t *body);
+/* The error of x, or of a choice, in the endpoint's dialect; as an event once a stream has begun. */
+void exchange_fail(struct exchange *x, const struct api_error *e);
+/* One event of a stream: "data: ...\n\n", before it "event: NAME\n" when name is not NULL. Takes data over. */
+void exchange_event(struct exchange *x, const char *name, json_t *data);
+/* Ends the stream, with "data: [DONE]" if done_mark. */
+void exchange_end_stream(struct exchange *x, bool done_mark);

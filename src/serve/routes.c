@@ -1,0 +1,231 @@
+/* Which path is answered by whom, and who may ask. */
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "serve/server_state.h"
+#include "serve/v1_models.h"
+
+struct route {
+    const char *method, *path;
+    bool open;             /* without a key, too */
+    const struct api *api; /* it generates; else: */
+    void (*answer)(struct server *s, struct http_request *r);
+};
+
+static void health(struct server *s, struct http_request *r)
+{
+    struct api_error e = {0};
+    if (!s->draining) {
+        reply_json(r, 200, json_pack("{s:s}", "status", "ok"));
+        return;
+    }
+    api_refuse(&e, 503, NULL, "The server is shutting down");
+    reply_refusal(r, API_OPENAI, &e, NULL);
+}
+
+static void version(struct server *s, struct http_request *r)
+{
+    (void)s;
+    reply_json(r, 200, json_pack("{s:s}", "version", TENON_VERSION));
+}
+
+static const struct route routes[] = {
+    {.method = "POST", .path = "/chat/completions", .api = &chat_api},
+    {.method = "GET", .path = "/models", .answer = v1_models},
+    {.method = "GET", .path = "/user/balance", .answer = v1_balance},
+    {.method = "GET", .path = "/health", .open = true, .answer = health},
+    {.method = "GET", .path = "/ping", .open = true, .answer = health},
+    {.method = "GET", .path = "/version", .open = true, .answer = version},
+};
+
+enum { N_ROUTES = sizeof routes / sizeof *routes, SLACK = 64, HELD_BODIES = 4 };
+
+/* The path behind the bases that clients put before it. */
+static const char *bare_path(const char *path)
+{
+    static const char *const bases[] = {"/beta/v1", "/beta", "/v1"};
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
+        size_t n = strlen(bases[i]);
+        if (!strncmp(path, bases[i], n) && path[n] == '/') return path + n;
+    }
+    return path;
+}
+
+/* *known: there is something at this path. HEAD is answered as GET. */
+static const struct route *find_route(const struct http_request *r, bool *known)
+{
+    const char *path = bare_path(http_path(r)), *method = http_method(r);
+    if (!strcmp(method, "HEAD")) method = "GET";
+    *known = false;
+    for (int i = 0; i < N_ROUTES; i++) {
+        const struct route *route = &routes[i];
+        size_t n = strlen(route->path);
+        bool below = route->answer == v1_models && !strncmp(path, route->path, n) && path[n] == '/';
+        if (strcmp(path, route->path) != 0 && !below) continue;
+        *known = true;
+        if (!strcmp(route->method, method)) return route;
+    }
+    return NULL;
+}
+
+/* The key of a request, "" for none. */
+static const char *given_key(const struct http_request *r)
+{
+    static const char bearer[] = "bearer ";
+    const char *auth = http_header(r, "authorization"), *key = http_header(r, "x-api-key");
+    if (auth && !strncasecmp(auth, bearer, sizeof bearer - 1)) return auth + sizeof bearer - 1;
+    return key ? key : "";
+}
+
+static bool may_ask(const struct server *s, const struct http_request *r)
+{
+    uint8_t hash[32];
+    const char *key = given_key(r);
+    if (!s->has_key) return true;
+    SHA256((const unsigned char *)key, strlen(key), hash);
+    return CRYPTO_memcmp(hash, s->key_hash, sizeof hash) == 0;
+}
+
+/* Against pages that make a browser ask us under a name of theirs (DNS rebinding): on loopback without a
+ * key the Host must be a loopback's. */
+static bool is_own_host(const struct server *s, const struct http_request *r)
+{
+    const char *host = http_header(r, "host");
+    if (s->has_key || !host) return true;
+    size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    static const char *const own[] = {"localhost", "[::1]"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (n == strlen(own[i]) && !strncasecmp(host, own[i], n)) return true;
+    return !strncmp(host, "127.", 4) && strspn(host, "0123456789.") == n;
+}
+
+/* More is under way than could run or wait: nothing is read any more. */
+static bool is_overloaded(const struct server *s)
+{
+    return s->n_exchanges >= s->o.max_streams + s->o.max_queue + SLACK ||
+           s->held_bytes >= HELD_BODIES * s->o.http.max_body;
+}
+
+/* The method of what is at the path. */
+static const char *allowed_at(const struct http_request *r)
+{
+    const char *path = bare_path(http_path(r));
+    for (int i = 0; i < N_ROUTES; i++)
+        if (!strcmp(path, routes[i].path)) return routes[i].method;
+    return "GET";
+}
+
+bool routes_head(void *ctx, struct http_request *r)
+{
+    struct server *s = ctx;
+    struct api_error e = {0};
+    bool known;
+    const struct route *route = find_route(r, &known);
+    if (!is_own_host(s, r))
+        api_refuse(&e, 403, NULL, "This server answers to localhost only");
+    else if (!known)
+        api_refuse(&e, 404, NULL, "There is nothing at %s %s", http_method(r), http_path(r));
+    else if (!route)
+        api_refuse(&e, 405, NULL, "%s is not possible at %s", http_method(r), http_path(r));
+    else if (!route->open && !may_ask(s, r))
+        api_refuse(&e, 401, NULL, "Authentication Fails, Your api key is invalid");
+    else if (route->api && s->draining)
+        api_refuse(&e, 503, NULL, "The server is shutting down");
+    else if (route->api && is_overloaded(s))
+        api_refuse(&e, 503, NULL, "The server is overloaded");
+    if (!e.status) return true;
+    if (e.status == 405) http_add_header(r, "allow", allowed_at(r));
+    reply_refusal(r, API_OPENAI, &e, NULL);
+    return false;
+}
+
+void routes_request(void *ctx, struct http_request *r)
+{
+    struct server *s = ctx;
+    bool known;
+    const struct route *route = find_route(r, &known);
+    CHECK(route, "%s was let in", http_path(r));
+    if (route->api)
+        exchange_begin(s, r, route->api);
+    else
+        route->answer(s, r);
+}
+
+const char *routes_error_body(void *ctx, int status)
+{
+    (void)ctx;
+    switch (status) {
+    case 413:
+        return "{\"error\":{\"message\":\"The body is too "
+               "large\",\"type\":\"invalid_request_error\","
+               "\"param\":null,\"code\":\"invalid_request_error\"}}";
+    case 431:
+        return "{\"error\":{\"message\":\"The head is too "
+               "large\",\"type\":\"invalid_request_error\","
+               "\"param\":null,\"code\":\"invalid_request_error\"}}";
+    default:
+        return "{\"error\":{\"message\":\"Not a request that this server "
+               "reads\",\"type\":\"invalid_request_error\",\"param\":null,\"code\":\"invalid_"
+               "request_"
+               "error\"}}";
+    }
+}
+
+void random_id(char out[EXCHANGE_ID], const char *prefix)
+{
+    unsigned char bytes[16];
+    int n = snprintf(out, EXCHANGE_ID, "%s", prefix);
+    CHECK(n >= 0 && n + 33 <= EXCHANGE_ID, "the prefix %s is too long", prefix);
+    CHECK(RAND_bytes(bytes, sizeof bytes) == 1, "no random numbers");
+    for (size_t i = 0; i < sizeof bytes; i++)
+        snprintf(out + n + 2 * i, 3, "%02x", bytes[i]);
+}
+
+void routes_request_id(const struct http_request *r, char out[EXCHANGE_ID])
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    const char *given = http_header(r, "x-request-id");
+    size_t n = given ? strlen(given) : 0;
+    if (n && n < EXCHANGE_ID && strspn(given, allowed) == n)
+        memcpy(out, given, n + 1);
+    else
+        random_id(out, "");
+}
+
+/* Takes body over. */
+static void send_json(struct http_request *r, int status, json_t *body, const char *request_id)
+{
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    json_decref(body);
+    http_add_header(r, "x-request-id", request_id);
+    if (text)
+        http_reply(r, status, "application/json", text, strlen(text));
+    else
+        http_reply(r, 503, "application/json", "{}", 2);
+    free(text);
+}
+
+void reply_json(struct http_request *r, int status, json_t *body)
+{
+    char id[EXCHANGE_ID];
+    routes_request_id(r, id);
+    send_json(r, status, body, id);
+}
+
+void reply_refusal(struct http_request *r, enum api_dialect d, const struct api_error *e,
+                   const char *request_id)
+{
+    char id[EXCHANGE_ID], seconds[16];
+    routes_request_id(r, id);
+    if (!request_id) request_id = id;
+    snprintf(seconds, sizeof seconds, "%d", e->retry_after);
+    if (e->retry_after) http_add_header(r, "retry-after", seconds);
+    if (e->status == 401) http_add_header(r, "www-authenticate", "Bearer");
+    send_json(r, api_error_status(e, d), api_error_json(e, d, request_id), request_id);
+}

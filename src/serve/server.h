@@ -1,0 +1,44 @@
+/* The server: one I/O thread (the caller's), one that prepares requests, one that runs the engine.
+ * Source: docs/spec, API; security and reliability, sections 3 and 6.
+ *
+ *     server_open(&s, engine, &options, err)
+ *     server_run(s)           until server_stop or a signal
+ *     server_close(s) */
+#pragma once
+#include "engine/engine.h"
+#include "serve/chat_request.h"
+#include "serve/http.h"
+
+struct server_options {
+    struct http_options http;
+    int max_streams;     /* answers at once */
+    int max_rows;        /* rows of a step */
+    int max_queue;       /* requests that wait */
+    const char *model;   /* the name served */
+    const char *api_key; /* NULL: open to all; not kept */
+    struct chat_rules rules;
+    int keep_alive_ms; /* between signs of life while nothing can be sent yet */
+    int drain_seconds; /* for answers under way when it is to stop */
+};
+
+/* As `tenon serve` has them. */
+struct server_options server_defaults(void);
+
+struct server;
+
+/* e is borrowed and belongs to the server's engine thread from here on. ERR_ARGUMENT: an address other than
+ * loopback without a key. */
+MUST_USE int server_open(struct server **out, struct engine *e, const struct server_options *o,
+                         struct err *err);
+int server_port(const struct server *s);
+
+/* Serves until SIGTERM or SIGINT (then it takes no new work, finishes what runs, and returns; a second
+ * signal cuts everything off), or server_stop. */
+void server_run(struct server *s);
+void server_stop(struct server *s);  /* from any thread, or a signal handler: as one SIGTERM */
+void server_close(struct server *s); /* takes NULL */
+
+/* --- for the files of serve alone --- */
+
+/* Whether this name means the model served: its own, or one of the aliases of DeepSeek's API. */
+bool server_has_model(const struct server *s, const char *name);

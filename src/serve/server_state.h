@@ -1,0 +1,67 @@
+/* What the server's files share. */
+#pragma once
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/queue.h"
+#include "serve/exchange.h"
+#include "serve/server.h"
+
+struct server {
+    struct server_options o;
+    struct engine *engine;
+    struct scheduler *scheduler;
+    struct event_base *base;
+    struct http_server *http;
+    uint8_t key_hash[32];
+    struct queue *mailbox; /* messages for the I/O thread */
+    int wake_fd;           /* an eventfd: the mailbox has some */
+    struct event *woken, *on_term, *on_int, *drain_timer, *drain_tick;
+    struct queue *to_prepare; /* exchanges */
+    pthread_t prepare_thread;
+    bool has_prepare;
+    int n_exchanges; /* not yet over */
+    bool draining;
+    atomic_bool stop; /* server_stop was called */
+    bool has_key;
+    size_t held_bytes; /* of bodies that are not prepared yet */
+};
+
+/* From the engine or the prepare thread to the I/O thread. */
+enum message_kind { MESSAGE_PREPARED, MESSAGE_EVENT, MESSAGE_DRAWN, MESSAGE_ENDED };
+
+struct message {
+    struct queue_item item;
+    struct exchange *x;
+    enum message_kind kind;
+    int choice;
+    struct parse_event
+        event;          /* MESSAGE_EVENT: its text lies behind the message; MESSAGE_DRAWN: a pick */
+    struct err failure; /* MESSAGE_ENDED */
+};
+
+/* Takes a whole request for a generating endpoint. */
+void exchange_begin(struct server *s, struct http_request *r, const struct api *api);
+/* A message has come. */
+void exchange_take(struct message *m);
+/* The prepare thread. */
+void *exchange_prepare_loop(void *server);
+
+/* Whose body is wanted, and by whom it is answered: see routes.c. */
+bool routes_head(void *server, struct http_request *r);
+void routes_request(void *server, struct http_request *r);
+const char *routes_error_body(void *server, int status);
+
+/* The id that x-request-id carries: the client's, if it is decent, or a new one. */
+void routes_request_id(const struct http_request *r, char out[EXCHANGE_ID]);
+
+/* Answers with JSON (taken over) or an error. */
+void reply_json(struct http_request *r, int status, json_t *body);
+void reply_refusal(struct http_request *r, enum api_dialect d, const struct api_error *e,
+                   const char *request_id);
+
+/* "chatcmpl-" and the like, with 128 random bits in hex behind it. */
+void random_id(char out[EXCHANGE_ID], const char *prefix);
+
+extern const struct api chat_api;

@@ -1,0 +1,363 @@
+"""Asks a running `tenon serve` what its clients ask. Only the standard library.
+
+    serve_client.py TENON MODEL
+"""
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TENON, MODEL = sys.argv[1:3]
+CHECKS = []
+QUESTION = "Tom has 27 apples and buys 35 more. How many apples does Tom have now?"
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+class Server:
+    def __init__(self, *options):
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [TENON, "serve", MODEL, "--port", "0", *options], stdout=subprocess.PIPE,
+            stderr=self.log, text=True)
+        line = self.process.stdout.readline()
+        found = re.search(r"http://(.*):(\d+)$", line.strip())
+        assert found, (line, self.said())
+        self.host, self.port = found[1], int(found[2])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=120)
+        assert self.process.returncode == 0, (self.process.returncode, self.said())
+
+    def said(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def begin_stream(self, **fields):
+        """A socket on which a stream has begun."""
+        body = json.dumps({"model": "deepseek-chat", "stream": True, "ignore_eos": True,
+                           "messages": [{"role": "user", "content": QUESTION}], **fields})
+        s = socket.create_connection((self.host, self.port))
+        s.sendall(f"POST /chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+                  f"{len(body)}\r\n\r\n{body}".encode())
+        head = b""
+        while b"data: " not in head:
+            got = s.recv(4096)
+            assert got, head
+            head += got
+        return s, head
+
+    def ask(self, method, path, body=None, **headers):
+        c = http.client.HTTPConnection(self.host, self.port, timeout=120)
+        text = body if isinstance(body, (str, bytes, type(None))) else json.dumps(body)
+        c.request(method, path, text, {k.replace("_", "-"): v for k, v in headers.items()})
+        answer = c.getresponse()
+        data = answer.read()
+        c.close()
+        return answer, data
+
+    def chat(self, path="/chat/completions", **fields):
+        body = {"model": "deepseek-chat", "messages": [{"role": "user", "content": QUESTION}],
+                "temperature": 0, **fields}
+        answer, data = self.ask("POST", path, body)
+        if body.get("stream"):
+            return answer, data.decode()
+        return answer, json.loads(data)
+
+
+def events(text):
+    """The data of each event; comments are left out. The last is [DONE]."""
+    parts = [part for part in text.split("\n\n") if part and not part.startswith(":")]
+    assert all(part.startswith("data: ") for part in parts), text
+    assert parts[-1] == "data: [DONE]", text
+    return [json.loads(part[6:]) for part in parts[:-1]]
+
+
+def run_alone(messages, *options):
+    """What `tenon run` says to the same messages."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(messages, file)
+        file.flush()
+        out = subprocess.run([TENON, "run", MODEL, "--messages", file.name, "--json", *options],
+                             capture_output=True, text=True, check=True).stdout
+    return json.loads(out)
+
+
+@check
+def an_answer_is_that_of_run(server):
+    for thinking in (True, False):
+        for seed in (1, 2, 3):
+            fields = {"thinking": {"type": "enabled" if thinking else "disabled"}, "seed": seed,
+                      "temperature": 1.2, "max_tokens": 60}
+            _, got = server.chat(**fields)
+            want = run_alone([{"role": "user", "content": QUESTION}], "--seed", str(seed),
+                             "--temp", "1.2", "-n", "60", "--thinking" if thinking else "--chat")
+            message = got["choices"][0]["message"]
+            assert message["content"] == want["content"], (got, want)
+            assert message.get("reasoning_content", "") == want["reasoning"], (got, want)
+            assert got["choices"][0]["finish_reason"] == want["finish_reason"], (got, want)
+
+
+@check
+def a_stream_says_the_same(server):
+    for thinking in ("enabled", "disabled"):
+        fields = {"thinking": {"type": thinking}, "seed": 5, "temperature": 1}
+        _, whole = server.chat(**fields)
+        answer, text = server.chat(stream=True, stream_options={"include_usage": True}, **fields)
+        assert answer.getheader("content-type") == "text/event-stream; charset=utf-8"
+        chunks = events(text)
+        assert len({(c["id"], c["created"], c["model"]) for c in chunks}) == 1
+        assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+        assert chunks[-1]["choices"] == [] and chunks[-1]["usage"] == whole["usage"]
+        assert all(c["usage"] is None for c in chunks[:-1])
+        deltas = [c["choices"][0]["delta"] for c in chunks[:-1]]
+        said = "".join(d.get("content") or "" for d in deltas)
+        thought = "".join(d.get("reasoning_content") or "" for d in deltas)
+        message = whole["choices"][0]["message"]
+        assert (said, thought) == (message["content"], message.get("reasoning_content", ""))
+        finishes = [c["choices"][0]["finish_reason"] for c in chunks[:-1]]
+        assert finishes[-1] == "stop" and not any(finishes[:-1])
+
+
+@check
+def every_alias_answers(server):
+    for base in ("", "/v1", "/beta", "/beta/v1"):
+        answer, got = server.chat(f"{base}/chat/completions", max_tokens=4)
+        assert answer.status == 200 and got["choices"][0]["finish_reason"] == "length", got
+        assert server.ask("GET", f"{base}/models")[0].status == 200
+
+
+@check
+def choices_are_those_of_run(server):
+    _, got = server.chat(n=3, seed=9, temperature=1.5, max_tokens=20)
+    assert [c["index"] for c in got["choices"]] == [0, 1, 2]
+    assert len({c["message"]["content"] for c in got["choices"]}) > 1
+    _, text = server.chat(n=3, seed=9, temperature=1.5, max_tokens=20, stream=True)
+    for i, choice in enumerate(got["choices"]):
+        said = "".join(c["choices"][0]["delta"].get("content") or "" for c in events(text)
+                       if c["choices"][0]["index"] == i)
+        thought = "".join(c["choices"][0]["delta"].get("reasoning_content") or ""
+                          for c in events(text) if c["choices"][0]["index"] == i)
+        assert said == choice["message"]["content"]
+        assert thought == choice["message"].get("reasoning_content", "")
+
+
+@check
+def logprobs_of_a_stream_are_the_same(server):
+    fields = {"logprobs": True, "top_logprobs": 2, "thinking": {"type": "enabled"}}
+    want = server.chat(**fields)[1]["choices"][0]["logprobs"]
+    got = {"content": [], "reasoning_content": []}
+    for chunk in events(server.chat(stream=True, **fields)[1]):
+        for name, picks in (chunk["choices"][0]["logprobs"] or {}).items():
+            got[name] += picks
+    assert got == want, (got, want)
+
+
+@check
+def usage_adds_up(server):
+    _, got = server.chat(thinking={"type": "enabled"})
+    u = got["usage"]
+    assert u["prompt_tokens"] == u["prompt_cache_hit_tokens"] + u["prompt_cache_miss_tokens"]
+    assert u["total_tokens"] == u["prompt_tokens"] + u["completion_tokens"]
+    assert 0 < u["completion_tokens_details"]["reasoning_tokens"] < u["completion_tokens"]
+
+
+@check
+def logprobs_are_of_the_tokens_said(server):
+    _, got = server.chat(logprobs=True, top_logprobs=3, thinking={"type": "enabled"})
+    found = got["choices"][0]["logprobs"]
+    said = b"".join(bytes(t["bytes"]) for t in found["content"]).decode()
+    assert said == got["choices"][0]["message"]["content"]
+    assert all(len(t["top_logprobs"]) == 3 and t["logprob"] <= 0 for t in found["content"])
+    assert all(t["top_logprobs"][0]["token"] == t["token"] for t in found["content"])  # greedy
+
+
+@check
+def many_at_once_get_what_they_get_alone(server):
+    numbers = [(a, b) for a in range(10, 14) for b in range(20, 26)]
+    asked = [[{"role": "user", "content": f"What is {a} + {b}?"}] for a, b in numbers]
+    want = [server.chat(messages=m, seed=7, temperature=1)[1]["choices"][0]["message"]
+            for m in asked]
+    got = [None] * len(asked)
+
+    def one(i):
+        got[i] = server.chat(messages=asked[i], seed=7, temperature=1)[1]["choices"][0]["message"]
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(asked))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert got == want
+
+
+@check
+def bad_requests_are_refused(server):
+    for body, status, words in (
+            ("{", 400, "body"), ('{"a":1,"a":2}', 400, "body"), ("[]", 400, ""),
+            ({"messages": []}, 422, "messages"), ({"temperature": 9}, 422, "temperature"),
+            ({"model": "gpt-4"}, 404, "gpt-4"), ({"max_tokens": 0}, 422, "max_tokens"),
+            ({"logit_bias": {"999999": 1}}, 400, "999999"),
+            ({"logprobs": True, "max_tokens": 5000}, 400, "stream"),
+            ({"response_format": {"type": "json_object"}}, 400, "response_format")):
+        if isinstance(body, dict):
+            body = {"model": "deepseek-chat", "messages": [{"role": "user", "content": "hi"}],
+                    **body}
+        answer, data = server.ask("POST", "/v1/chat/completions",
+                                  body if isinstance(body, str) else json.dumps(body))
+        error = json.loads(data)["error"]
+        assert answer.status == status, (body, answer.status, error)
+        assert words in error["message"], (body, error)
+        assert error["type"] == "invalid_request_error" and answer.getheader("x-request-id")
+
+
+@check
+def a_prompt_beyond_the_context_is_refused(server):
+    words = "What is 1 + 1? " * 4000
+    answer, got = server.chat(messages=[{"role": "user", "content": words}])
+    assert answer.status == 400, got
+    assert got["error"]["code"] == "context_length_exceeded", got
+    assert "maximum context length is 2048 tokens" in got["error"]["message"], got
+
+
+@check
+def other_paths(server):
+    assert json.loads(server.ask("GET", "/health")[1]) == {"status": "ok"}
+    assert server.ask("GET", "/nothing")[0].status == 404
+    assert server.ask("GET", "/chat/completions")[0].status == 405
+    models = json.loads(server.ask("GET", "/v1/models")[1])
+    name = models["data"][0]["id"]
+    assert json.loads(server.ask("GET", f"/v1/models/{name}")[1])["id"] == name
+    assert server.ask("GET", "/v1/models/other")[0].status == 404
+    assert json.loads(server.ask("GET", "/user/balance")[1])["is_available"] is True
+    answer, _ = server.ask("HEAD", "/health")
+    assert answer.status == 200
+
+
+@check
+def foreign_host_names_are_refused(server):
+    assert server.ask("GET", "/health", host="evil.example")[0].status == 403
+    assert server.ask("GET", "/health", host="localhost:80")[0].status == 200
+
+
+def one_place():
+    """A client that goes gives its place to another, long before its million tokens are drawn; while it
+    is there the other is refused."""
+    with Server("--ctx", "1000000", "--max-streams", "1", "--max-queue", "0") as server:
+        s, _ = server.begin_stream()
+        answer, got = server.chat(max_tokens=3)
+        assert answer.status == 429 and int(answer.getheader("retry-after")) > 0, got
+        s.close()
+        for _ in range(600):
+            answer, got = server.chat(max_tokens=3)
+            if answer.status == 200:
+                break
+            time.sleep(0.1)
+        assert answer.status == 200, got
+
+
+def a_client_that_does_not_read_is_given_up():
+    with Server("--ctx", "1000000", "--max-streams", "1", "--max-queue", "0") as server:
+        s, _ = server.begin_stream(logprobs=True, top_logprobs=20)
+        for _ in range(1200):
+            if "does not read" in server.said():
+                break
+            time.sleep(0.1)
+        assert "does not read" in server.said()
+        for _ in range(600):
+            answer, got = server.chat(max_tokens=3)
+            if answer.status == 200:
+                break
+            time.sleep(0.1)
+        assert answer.status == 200, got
+        s.close()
+
+
+def keys():
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("sk-0123456789\n")
+        file.flush()
+        with Server("--api-key-file", file.name) as server:
+            assert server.ask("GET", "/models")[0].status == 401
+            assert server.ask("GET", "/models", authorization="Bearer sk-012345678")[0].status == 401
+            assert server.ask("GET", "/models", authorization="Bearer sk-0123456789")[0].status == 200
+            assert server.ask("GET", "/models", x_api_key="sk-0123456789")[0].status == 200
+            assert server.ask("GET", "/health")[0].status == 200
+    failed = subprocess.run([TENON, "serve", MODEL, "--effort", "hgih", "--port", "0"],
+                            capture_output=True, text=True)
+    assert failed.returncode == 1 and "hgih" in failed.stderr, failed
+    failed = subprocess.run([TENON, "serve", MODEL, "--host", "0.0.0.0", "--port", "0"],
+                            capture_output=True, text=True)
+    assert failed.returncode == 1 and "key" in failed.stderr, failed
+
+
+def drain():
+    """SIGTERM lets an answer under way end, and takes no other."""
+    with Server("--ctx", "8192") as server:
+        kept = http.client.HTTPConnection(server.host, server.port, timeout=120)
+        kept.request("GET", "/health")
+        assert kept.getresponse().read()
+        s, got = server.begin_stream(max_tokens=4000)
+        server.process.send_signal(signal.SIGTERM)
+        while piece := s.recv(1 << 16):
+            got += piece
+        assert b'"finish_reason":"length"' in got and b"data: [DONE]" in got, got[-500:]
+        assert server.process.wait(timeout=60) == 0
+        try:
+            kept.request("GET", "/health")
+            raise AssertionError(kept.getresponse().status)
+        except (ConnectionError, http.client.HTTPException, OSError):
+            pass
+
+
+def a_second_signal_ends_it_at_once():
+    with Server("--ctx", "1000000") as server:
+        s, _ = server.begin_stream()
+        server.process.send_signal(signal.SIGTERM)
+        while "stopping, 1 answers under way" not in server.said():
+            time.sleep(0.05)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=60) == 0
+        while s.recv(1 << 16):
+            pass
+
+
+def main():
+    failed = 0
+    with Server("--ctx", "2048", "--max-streams", "4") as server:
+        for function in CHECKS:
+            try:
+                function(server)
+                print(f"ok: {function.__name__.replace('_', ' ')}")
+            except Exception as error:  # noqa: BLE001
+                failed += 1
+                print(f"FAILED: {function.__name__}: {error!r}")
+    for function in (keys, one_place, a_client_that_does_not_read_is_given_up, drain,
+                     a_second_signal_ends_it_at_once):
+        try:
+            function()
+            print(f"ok: {function.__name__.replace('_', ' ')}")
+        except Exception as error:  # noqa: BLE001
+            failed += 1
+            print(f"FAILED: {function.__name__}: {error!r}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
