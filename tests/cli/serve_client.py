@@ -309,7 +309,7 @@ def keys():
 
 def drain():
     """SIGTERM lets an answer under way end, and takes no other."""
-    with Server("--ctx", "8192") as server:
+    with Server("--ctx", "8192", "--drain", "3600") as server:
         kept = http.client.HTTPConnection(server.host, server.port, timeout=120)
         kept.request("GET", "/health")
         assert kept.getresponse().read()

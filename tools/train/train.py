@@ -189,7 +189,7 @@ def work(rank: int, args: argparse.Namespace, parent: int | None = None) -> None
     torch.set_num_threads(args.threads)
     if args.fuse:
         fuse()
-    run = Run(args, Workers(rank, args.workers, args.folder))
+    run = Run(args, Workers(rank, args.workers, args.folder / f"workers-{parent}"))
     say = print if rank == 0 else lambda *_, **__: None
     count = sum(p.numel() for p in run.model.parameters())
     say(f"{count / 1e6:.2f} M parameters, {args.steps} steps, from {run.step}", flush=True)
@@ -226,7 +226,8 @@ def main() -> None:
     if not (args.folder / "tokenizer.json").exists():
         print("learning the tokenizer", flush=True)
         learn().save(args.folder)
-    (args.folder / "workers").unlink(missing_ok=True)  # of a run that was killed
+    for left in args.folder.glob("workers*"):  # of runs that were killed
+        left.unlink(missing_ok=True)
     if args.workers == 1:
         work(0, args)
     else:

@@ -10,10 +10,10 @@ import torch.distributed as dist
 
 
 class Workers:
-    def __init__(self, rank: int, count: int, folder: Path):
+    def __init__(self, rank: int, count: int, meeting: Path):
+        """meeting: a file that no other run uses, nor one that was killed and has not ended yet."""
         self.rank, self.count = rank, count
         if count > 1:
-            meeting = folder / "workers"
             dist.init_process_group("gloo", f"file://{meeting.resolve()}", rank=rank,
                                     world_size=count)
 
