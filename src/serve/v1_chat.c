@@ -1,15 +1,9 @@
 /* POST /chat/completions. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/mem.h"
 #include "serve/chat_answer.h"
-#include "serve/chat_request.h"
+#include "serve/chat_job.h"
 #include "serve/server_state.h"
-
-enum { MAX_LOGPROBS = 4096 }; /* tokens of an answer that is not a stream */
-
-_Static_assert((int)EXCHANGE_MAX_CHOICES >= (int)CHAT_MAX_CHOICES, "an exchange holds all choices");
 
 struct chat {
     struct chat_request request;
@@ -17,98 +11,16 @@ struct chat {
     bool begun[EXCHANGE_MAX_CHOICES]; /* the choice's first chunk has been sent */
 };
 
-static bool begins_thinking(const struct tokenizer *t, const struct ids *prompt)
-{
-    return prompt->n && prompt->data[prompt->n - 1] == parse_ids_of(t).think;
-}
-
-/* Tokens that fit behind the prompt. */
-static int check_length(const struct exchange *x, const struct chat_request *r, bool compat,
-                        struct api_error *e)
-{
-    int context = engine_context(x->server->engine), n = (int)x->prompt.n, left = context - n;
-    if (left >= 1 && (!compat || r->max_tokens <= left)) return 0;
-    api_refuse(e, 400, "messages",
-               "This model's maximum context length is %d tokens. However, you requested %d "
-               "tokens (%d in the messages, %d in the completion).",
-               context, n + (r->max_tokens > 0 ? r->max_tokens : 1), n,
-               r->max_tokens > 0 ? r->max_tokens : 1);
-    e->code = "context_length_exceeded";
-    return -1;
-}
-
-/* They are kept until the answer goes out whole: a token of it takes kilobytes. */
-static int limit_logprobs(struct chat_request *r, struct api_error *e)
-{
-    int most = MAX_LOGPROBS / r->n;
-    if (!r->logprobs || r->stream) return 0;
-    if (r->max_tokens < 0) r->max_tokens = most;
-    if (r->max_tokens <= most) return 0;
-    return api_refuse(e, 400, "max_tokens",
-                      "logprobs of more than %d tokens (all choices together) want a stream",
-                      MAX_LOGPROBS);
-}
-
-static int check_bias(const struct chat_request *r, int vocab, struct api_error *e)
-{
-    for (int i = 0; i < r->sampling.n_bias; i++)
-        if (r->sampling.bias[i].id >= vocab)
-            return api_refuse(e, 400, "logit_bias",
-                              "logit_bias: token %d; the vocabulary has 0 to %d",
-                              r->sampling.bias[i].id, vocab - 1);
-    return 0;
-}
-
-static uint64_t new_seed(void)
-{
-    char text[EXCHANGE_ID];
-    random_id(text, "");
-    text[8] = 0;
-    return strtoull(text, NULL, 16);
-}
-
-static void fill_job(struct exchange *x, const struct chat_request *r)
-{
-    struct engine *e = x->server->engine;
-    bool thinking = begins_thinking(engine_tokenizer(e), &x->prompt);
-    struct generate_options g = engine_generate_options(e, thinking);
-    g.max_tokens = r->max_tokens;
-    g.ignore_eos = r->ignore_eos;
-    g.sampling = r->sampling;
-    g.parse.stops = r->stops;
-    g.parse.n_stops = r->n_stops;
-    g.parse.tools = r->tools;
-    x->job.generate = g;
-    x->job.n = r->n;
-    x->wants_picks = r->logprobs;
-    x->job.seed = r->has_seed ? r->seed : new_seed();
-}
-
 static int prepare(struct exchange *x, json_t *body, struct api_error *e)
 {
-    const struct server *s = x->server;
-    struct err err = {0};
     struct chat *c = calloc(1, sizeof *c);
     if (!c) {
         json_decref(body);
         return api_refuse_memory(e);
     }
     x->request = c;
-    if (chat_request_read(&c->request, body, &s->o.rules, e)) return -1;
-    struct chat_request *r = &c->request;
-    if (!server_has_model(s, r->model))
-        return api_refuse(e, 404, "model", "The model `%s` does not exist", r->model);
-    if (check_bias(r, engine_vocab(s->engine), e)) return -1;
-    if (engine_prompt(s->engine, r->messages, r->tools, &r->prompt, &x->prompt, &err)) {
-        if (err.code != ERR_LIMIT || x->prompt.n < x->prompt.max) return api_refuse_err(e, &err);
-        api_refuse(e, 400, "messages", "This model's maximum context length is %d tokens: %s",
-                   engine_context(s->engine), err.message);
-        e->code = "context_length_exceeded";
-        return -1;
-    }
-    if (check_length(x, r, s->o.rules.deepseek_compat, e) || limit_logprobs(r, e)) return -1;
-    fill_job(x, r);
-    for (int i = 0; i < r->n; i++)
+    if (chat_job_prepare(x, &c->request, body, e)) return -1;
+    for (int i = 0; i < c->request.n; i++)
         chat_answer_init(&c->answers[i], x->job.generate.parse.thinking);
     return 0;
 }
