@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/hmac.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/sha256.h"
@@ -470,6 +471,57 @@ static void sha256_of_abc(void **state)
     assert_memory_equal(d, e, 32);
 }
 
+static void hmac_of(const void *key, size_t n_key, const void *text, size_t n, const char *want)
+{
+    struct hmac h;
+    uint8_t got[HMAC_BYTES];
+    char hex[2 * HMAC_BYTES + 1];
+    hmac_init(&h, key, n_key);
+    hmac_add(&h, text, n / 2);
+    struct hmac copy = h; /* goes on from here, as the first does */
+    hmac_add(&copy, (const char *)text + n / 2, n - n / 2);
+    hmac_end(&copy, got);
+    sha256_hex(got, HMAC_BYTES, hex);
+    assert_string_equal(hex, want);
+    hmac_add(&h, (const char *)text + n / 2, n - n / 2);
+    hmac_end(&h, got);
+    sha256_hex(got, HMAC_BYTES, hex);
+    assert_string_equal(hex, want);
+}
+
+/* Test cases 1, 2 and 6 of RFC 4231: a short key, and one longer than a block. */
+static void hmac_of_rfc_4231(void **state)
+{
+    (void)state;
+    uint8_t key[131];
+    memset(key, 0x0b, 20);
+    hmac_of(key, 20, "Hi There", 8,
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    hmac_of("Jefe", 4, "what do ya want for nothing?", 28,
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    memset(key, 0xaa, 131);
+    hmac_of(key, 131, "Test Using Larger Than Block-Size Key - Hash Key First", 54,
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
+static void hmac_fields_have_bounds(void **state)
+{
+    (void)state;
+    static const char *const parts[][3] = {
+        {"a", "bc", ""}, {"ab", "c", ""}, {"a", "b", "c"}, {"a", "", "bc"}};
+    uint8_t code[4][HMAC_BYTES];
+    for (int i = 0; i < 4; i++) {
+        struct hmac h;
+        hmac_init(&h, "key", 3);
+        hmac_field(&h, parts[i][0], parts[i][1], strlen(parts[i][1]));
+        hmac_add(&h, parts[i][2], strlen(parts[i][2]));
+        hmac_end(&h, code[i]);
+        for (int j = 0; j < i; j++)
+            assert_false(hmac_equal(code[i], code[j]));
+    }
+    assert_true(hmac_equal(code[0], code[0]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -498,6 +550,8 @@ int main(void)
         cmocka_unit_test(sizes_do_not_wrap),
         cmocka_unit_test(pages_are_zero_and_aligned),
         cmocka_unit_test(sha256_of_abc),
+        cmocka_unit_test(hmac_of_rfc_4231),
+        cmocka_unit_test(hmac_fields_have_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
