@@ -140,7 +140,8 @@ static int logits_to(FILE *out, struct opened *open, const struct options *o, co
     struct kv *kv = kv_new(pool);
     struct sha256 *hash = sha256_new();
     uint8_t digest[32];
-    int rc = write_logits(out, hash, open->model, kv, o, ids, err);
+    int rc = kv ? write_logits(out, hash, open->model, kv, o, ids, err)
+                : err_set(err, ERR_LIMIT, "no memory for a sequence");
     if (fclose(out) && rc == 0) rc = err_set(err, ERR_IO, "%s: %s", o->out, strerror(errno));
     sha256_end(hash, digest);
     if (rc == 0)

@@ -123,13 +123,17 @@ static int feed(struct bench_model *b, struct side *s, int n, int n_logits,
     return model_forward(s->model, b->in, s->n, &out, observer, err);
 }
 
-static void new_sequences(struct side *s, int n)
+static int new_sequences(struct side *s, int n, struct err *err)
 {
     drop_sequences(s);
     s->kv = xcalloc((size_t)n, sizeof *s->kv);
     s->kept = xcalloc((size_t)n, sizeof *s->kept);
-    for (s->n = 0; s->n < n; s->n++)
-        s->kv[s->n] = kv_new(s->pool);
+    s->n = n;
+    for (int i = 0; i < n; i++) {
+        s->kv[i] = kv_new(s->pool);
+        if (!s->kv[i]) return err_set(err, ERR_LIMIT, "no memory for %d sequences", n);
+    }
+    return 0;
 }
 
 /* A sequence of `length` positions from the pages and the live block of a shorter one. */
@@ -156,33 +160,36 @@ static int make_sequences(struct bench_model *b, struct side *s, int n, int cont
                           struct err *err)
 {
     int first = context < SHORT ? SHORT : context < SEED_TOKENS ? context : SEED_TOKENS;
-    new_sequences(s, n);
-    if (feed(b, s, first, 0, NULL, err)) return -1;
+    if (new_sequences(s, n, err) || feed(b, s, first, 0, NULL, err)) return -1;
     for (int i = 0; i < n && context > first; i++) {
         struct kv *longer;
         if (repeat_pages(s, s->kv[i], context, &longer, err)) return -1;
         kv_free(s->kv[i]);
         s->kv[i] = longer;
     }
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         s->kept[i] = kv_fork(s->kv[i]);
+        if (!s->kept[i]) return err_set(err, ERR_LIMIT, "no memory for a sequence");
+    }
     return 0;
 }
 
 /* So that a context of 0 stays near 0. */
-static void start_again(struct side *s)
+static int start_again(struct side *s, struct err *err)
 {
     for (int i = 0; i < s->n; i++) {
         kv_free(s->kv[i]);
         s->kv[i] = kv_fork(s->kept[i]);
+        if (!s->kv[i]) return err_set(err, ERR_LIMIT, "no memory for a sequence");
     }
+    return 0;
 }
 
 static int decode_steps(void *ctx, int times, struct err *err)
 {
     struct bench_model *b = ctx;
     for (int i = 0; i < times; i++) {
-        if (i % STEPS_ON == 0) start_again(&b->real);
+        if (i % STEPS_ON == 0 && start_again(&b->real, err)) return -1;
         if (feed(b, &b->real, 1, 1, NULL, err)) return -1;
     }
     return 0;
@@ -191,7 +198,7 @@ static int decode_steps(void *ctx, int times, struct err *err)
 static int prefill_once(struct bench_model *b, struct side *s, const struct observer *observer,
                         struct err *err)
 {
-    new_sequences(s, 1);
+    if (new_sequences(s, 1, err)) return -1;
     for (int done = 0; done < b->n; done += b->chunk) {
         int n = b->n - done < b->chunk ? b->n - done : b->chunk;
         if (feed(b, s, n, done + n == b->n, observer, err)) return -1;

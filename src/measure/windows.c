@@ -120,12 +120,15 @@ void scorer_close(struct scorer *s)
     free(s);
 }
 
-static void begin_group(struct scorer *s)
+static int begin_group(struct scorer *s, struct err *err)
 {
     int left = s->w->n - s->first;
     s->n_running = left < s->at_once ? left : s->at_once;
-    for (int i = 0; i < s->n_running; i++)
+    for (int i = 0; i < s->n_running; i++) {
         s->kv[i] = kv_new(s->pool);
+        if (!s->kv[i]) return err_set(err, ERR_LIMIT, "no memory for %d windows", s->n_running);
+    }
+    return 0;
 }
 
 /* Inputs of the positions [pos, end) of each window, and the rows that they give. */
@@ -153,7 +156,7 @@ int scorer_step(struct scorer *s, const struct scored_row **rows, int *n, struct
     *n = -1;
     if (s->n_running && s->pos == last) end_group(s);
     if (s->first == s->w->n) return 0;
-    if (!s->n_running) begin_group(s);
+    if (!s->n_running && begin_group(s, err)) return -1;
     int end = last - s->pos < s->chunk ? last : s->pos + s->chunk;
     *n = lay_rows(s, end);
     struct model_output out = {.logits = s->logits};

@@ -77,10 +77,12 @@ struct kv_pool {
     struct backend *backend;
     const struct kv_layout *layout;
     size_t max_bytes, used_bytes;
+    size_t kept_bytes; /* of blocks that a kept sequence holds */
 };
 
 struct block {
     int refs;
+    int kept; /* of these, by kept sequences */
     size_t size;
     void *data;
 };
@@ -92,6 +94,7 @@ struct kv {
     struct block **pages;
     void **data; /* device pointers of pages */
     int n_pages, cap;
+    bool kept;
 };
 
 struct kv_pool *kv_pool_new(struct backend *b, const struct kv_layout *layout, size_t max_bytes)
@@ -113,6 +116,11 @@ size_t kv_pool_used(const struct kv_pool *p)
     return p->used_bytes;
 }
 
+size_t kv_pool_kept(const struct kv_pool *p)
+{
+    return p->kept_bytes;
+}
+
 static struct block *block_new(struct kv_pool *p, size_t size, struct err *err)
 {
     if (p->max_bytes && size > p->max_bytes - p->used_bytes) {
@@ -125,7 +133,12 @@ static struct block *block_new(struct kv_pool *p, size_t size, struct err *err)
         err_set(err, ERR_LIMIT, "kv: the device has no %zu bytes left for session state", size);
         return NULL;
     }
-    struct block *b = xcalloc(1, sizeof *b);
+    struct block *b = malloc(sizeof *b);
+    if (!b) {
+        p->backend->block_free(p->backend, data, size);
+        err_set(err, ERR_LIMIT, "kv: no memory for a block");
+        return NULL;
+    }
     *b = (struct block){.refs = 1, .size = size, .data = data};
     p->used_bytes += size;
     return b;
@@ -155,31 +168,85 @@ static int block_own(struct kv_pool *p, struct block **b, size_t size, struct er
 
 /* --- sequences --- */
 
+static struct block *block_of(const struct kv *kv, int page_or_live)
+{
+    return page_or_live == KV_LIVE ? kv->live : kv->pages[page_or_live];
+}
+
+size_t kv_bytes(const struct kv *kv)
+{
+    size_t size = 0;
+    for (int i = kv->live ? KV_LIVE : 0; i < kv->n_pages; i++)
+        size += block_of(kv, i)->size;
+    return size;
+}
+
+size_t kv_keep_bytes(const struct kv *kv)
+{
+    size_t size = 0;
+    for (int i = kv->live ? KV_LIVE : 0; i < kv->n_pages; i++)
+        if (!block_of(kv, i)->kept) size += block_of(kv, i)->size;
+    return size;
+}
+
+void kv_keep(struct kv *kv)
+{
+    CHECK(!kv->kept, "kv: kept twice");
+    kv->pool->kept_bytes += kv_keep_bytes(kv);
+    for (int i = kv->live ? KV_LIVE : 0; i < kv->n_pages; i++)
+        block_of(kv, i)->kept++;
+    kv->kept = true;
+}
+
+static void unkeep(struct kv *kv)
+{
+    for (int i = kv->live ? KV_LIVE : 0; i < kv->n_pages; i++) {
+        struct block *b = block_of(kv, i);
+        if (--b->kept == 0) kv->pool->kept_bytes -= b->size;
+    }
+    kv->kept = false;
+}
+
+size_t kv_kept_alone(const struct kv *kv)
+{
+    size_t size = kv->live && kv->live->kept == 1 ? kv->live->size : 0;
+    for (int i = kv->n_pages - 1; i >= 0 && kv->pages[i]->kept == 1; i--)
+        size += kv->pages[i]->size;
+    return size;
+}
+
 struct kv *kv_new(struct kv_pool *p)
 {
-    struct kv *kv = xcalloc(1, sizeof *kv);
-    kv->pool = p;
+    struct kv *kv = calloc(1, sizeof *kv);
+    if (kv) kv->pool = p;
     return kv;
 }
 
-static void grow(struct kv *kv, int n_pages)
+static int grow(struct kv *kv, int n_pages, struct err *err)
 {
-    if (n_pages <= kv->cap) return;
-    int cap = kv->cap ? kv->cap : 8;
-    while (cap < n_pages)
+    if (n_pages <= kv->cap) return 0;
+    size_t cap = kv->cap ? (size_t)kv->cap : 8;
+    while (cap < (size_t)n_pages)
         cap *= 2;
-    kv->pages = xrealloc(kv->pages, (size_t)cap, sizeof *kv->pages);
-    kv->data = xrealloc(kv->data, (size_t)cap, sizeof *kv->data);
-    kv->cap = cap;
+    struct block **pages = realloc(kv->pages, cap * sizeof *pages);
+    if (pages) kv->pages = pages;
+    void **data = realloc(kv->data, cap * sizeof *data);
+    if (data) kv->data = data;
+    if (!pages || !data) return err_set(err, ERR_LIMIT, "kv: no memory for %d pages", n_pages);
+    kv->cap = (int)cap;
+    return 0;
 }
 
 struct kv *kv_fork(const struct kv *kv)
 {
     struct kv *f = kv_new(kv->pool);
+    if (!f || grow(f, kv->n_pages, NULL)) {
+        kv_free(f);
+        return NULL;
+    }
     f->length = kv->length;
     f->live = kv->live;
     if (f->live) f->live->refs++;
-    grow(f, kv->n_pages);
     f->n_pages = kv->n_pages;
     for (int i = 0; i < kv->n_pages; i++) {
         f->pages[i] = kv->pages[i];
@@ -192,6 +259,7 @@ struct kv *kv_fork(const struct kv *kv)
 void kv_free(struct kv *kv)
 {
     if (!kv) return;
+    if (kv->kept) unkeep(kv);
     block_drop(kv->pool, kv->live);
     for (int i = 0; i < kv->n_pages; i++)
         block_drop(kv->pool, kv->pages[i]);
@@ -219,10 +287,11 @@ int kv_reserve(struct kv *kv, int n, struct err *err)
 {
     struct kv_pool *p = kv->pool;
     size_t page_bytes = p->layout->page_bytes;
+    CHECK(!kv->kept, "kv: a kept sequence is not fed");
     if (block_own(p, &kv->live, p->layout->live_bytes, err)) return -1;
     if (!page_bytes) return 0; /* no compressed layer */
     int need = pages_for(kv->length + n), from = kv->length / KV_PAGE;
-    grow(kv, need);
+    if (grow(kv, need, err)) return -1;
     for (int i = from; i < need; i++) {
         struct block *b = i < kv->n_pages ? kv->pages[i] : NULL;
         if (block_own(p, &b, page_bytes, err)) return -1;
@@ -256,7 +325,7 @@ int kv_n_pages(const struct kv *kv)
 static struct block *block_at(const struct kv *kv, int page_or_live, size_t offset, size_t size)
 {
     CHECK(page_or_live < kv->n_pages, "kv: page %d of %d", page_or_live, kv->n_pages);
-    struct block *b = page_or_live == KV_LIVE ? kv->live : kv->pages[page_or_live];
+    struct block *b = block_of(kv, page_or_live);
     CHECK(b && offset <= b->size && size <= b->size - offset, "kv: bytes past a block");
     return b;
 }
@@ -277,9 +346,10 @@ void kv_write(struct kv *kv, int page_or_live, size_t offset, const void *host, 
 int kv_import(struct kv **out, struct kv_pool *p, int length, struct err *err)
 {
     struct kv *kv = kv_new(p);
+    *out = NULL;
+    if (!kv) return err_set(err, ERR_LIMIT, "kv: no memory for a sequence");
     if (length > 0 && kv_reserve(kv, length, err)) {
         kv_free(kv);
-        *out = NULL;
         return -1;
     }
     kv->length = length;
@@ -330,7 +400,11 @@ int kv_undo_new(struct kv_undo **out, struct kv_pool *p, int n, struct err *err)
     struct block *block = block_new(p, kv_undo_bytes(p->layout, n), err);
     *out = NULL;
     if (!block) return -1;
-    *out = xcalloc(1, sizeof **out);
+    *out = malloc(sizeof **out);
+    if (!*out) {
+        block_drop(p, block);
+        return err_set(err, ERR_LIMIT, "kv: no memory to take rows back");
+    }
     **out = (struct kv_undo){.pool = p, .block = block, .cap = n};
     return 0;
 }

@@ -35,16 +35,25 @@ struct kv_pool *kv_pool_new(struct backend *b, const struct kv_layout *layout, s
 void kv_pool_free(struct kv_pool *p); /* every kv of it must be gone; takes NULL */
 size_t kv_pool_used(const struct kv_pool *p);
 
-/* An empty sequence. It holds no block before its first kv_reserve. */
+/* An empty sequence. It holds no block before its first kv_reserve. NULL when memory is out. */
 struct kv *kv_new(struct kv_pool *p);
-struct kv *kv_fork(const struct kv *kv); /* O(pages), copies no state */
+struct kv *kv_fork(const struct kv *kv); /* O(pages), copies no state; NULL when memory is out */
 void kv_free(struct kv *kv);             /* takes NULL */
 
-int kv_length(const struct kv *kv); /* positions held */
+int kv_length(const struct kv *kv);   /* positions held */
+size_t kv_bytes(const struct kv *kv); /* of its blocks, shared or not */
 const struct kv_layout *kv_layout_of(const struct kv *kv);
 
+/* For a cache of sequences, which says what it keeps: the blocks of kept sequences are counted, each one once
+ * however many of them share it. A kept sequence can be forked and read, not fed; kv_free ends its being kept. */
+void kv_keep(struct kv *kv);
+size_t kv_keep_bytes(const struct kv *kv); /* that kv_keep would add to the count */
+size_t kv_pool_kept(const struct kv_pool *p);
+/* Of a kept one: what its end would take from the count. */
+size_t kv_kept_alone(const struct kv *kv);
+
 /* Makes everything that the next n positions write present and unshared. ERR_LIMIT when the pool is
- * full; the sequence then holds the same positions as before. */
+ * full or memory is out; the sequence then holds the same positions as before. */
 MUST_USE int kv_reserve(struct kv *kv, int n, struct err *err);
 void kv_advance(struct kv *kv, int n); /* n positions have been computed */
 
@@ -63,7 +72,8 @@ struct kv_undo;
 int kv_undo_rows(const struct kv_layout *l);
 size_t kv_undo_bytes(const struct kv_layout *l, int n); /* of the block of a kv_undo */
 
-/* For at most n rows, 1 <= n < kv_undo_rows. The block comes from the pool: ERR_LIMIT when it is full. */
+/* For at most n rows, 1 <= n < kv_undo_rows. The block comes from the pool: ERR_LIMIT when it is full or memory is
+ * out. */
 MUST_USE int kv_undo_new(struct kv_undo **out, struct kv_pool *p, int n, struct err *err);
 void kv_undo_free(struct kv_undo *u); /* takes NULL */
 
@@ -77,7 +87,7 @@ void kv_undo_keep(struct kv_undo *u, const struct kv *kv, int first, int n);
 void kv_undo_back(struct kv_undo *u, struct kv *kv, int from, const float *streams);
 
 /* Copies to and from the host, byte exact: the live block, or page i. kv_import makes a sequence of
- * `length` positions with zeroed blocks, to be filled by kv_write. */
+ * `length` positions with zeroed blocks, to be filled by kv_write; it fails as kv_reserve does. */
 void kv_read(const struct kv *kv, int page_or_live, size_t offset, void *host, size_t size);
 MUST_USE int kv_import(struct kv **out, struct kv_pool *p, int length, struct err *err);
 void kv_write(struct kv *kv, int page_or_live, size_t offset, const void *host, size_t size);
