@@ -45,7 +45,8 @@ endif
 
 LIB_SRC  := $(filter-out $(SKIP),$(sort $(wildcard src/*/*.c)))
 LIB_SRC  := $(filter-out src/cli/main.c,$(LIB_SRC))
-LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o)
+PAGE_SRC := $(sort $(wildcard src/serve/page/*))
+LIB_OBJ  := $(LIB_SRC:%.c=$B/%.o) $(PAGE_SRC:%=$B/%.o)
 TEST_SRC := $(filter-out $(SKIP),$(sort $(wildcard tests/*/test_*.c)))
 TEST_BIN := $(TEST_SRC:%.c=$B/%)
 TEST_AUX := $(patsubst %.c,$B/%.o,$(sort $(wildcard tests/support/*.c)))
@@ -77,6 +78,14 @@ $B/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $<"
 	@$(CC) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# A file of the chat page as bytes between page_NAME_EXT and page_NAME_EXT_end.
+$B/src/serve/page/%.o: src/serve/page/%
+	@mkdir -p $(@D)
+	@echo "  as $<"
+	@n=page_$$(echo $* | tr . _); printf '%s\n' ".section .rodata" ".global $$n" ".global $${n}_end" "$$n:" \
+	    ".incbin \"$<\"" "$${n}_end:" ".byte 0" ".section .note.GNU-stack,\"\"" | \
+	    $(CC) -c -x assembler -o $@ -
 
 $B/tests/%: $B/tests/%.o $(TEST_AUX) $B/libtenon.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "serve/page.h"
 #include "serve/server_state.h"
 #include "serve/v1_models.h"
 
@@ -41,6 +42,8 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/health", .open = true, .answer = health},
     {.method = "GET", .path = "/ping", .open = true, .answer = health},
     {.method = "GET", .path = "/version", .open = true, .answer = version},
+    {.method = "GET", .path = "/", .open = true, .answer = page_answer},
+    {.method = "GET", .path = "/page", .open = true, .answer = page_answer},
 };
 
 enum { N_ROUTES = sizeof routes / sizeof *routes, SLACK = 64, HELD_BODIES = 4 };
@@ -65,7 +68,8 @@ static const struct route *find_route(const struct http_request *r, bool *known)
     for (int i = 0; i < N_ROUTES; i++) {
         const struct route *route = &routes[i];
         size_t n = strlen(route->path);
-        bool below = route->answer == v1_models && !strncmp(path, route->path, n) && path[n] == '/';
+        bool below = (route->answer == v1_models || route->answer == page_answer) && n > 1 &&
+                     !strncmp(path, route->path, n) && path[n] == '/';
         if (strcmp(path, route->path) != 0 && !below) continue;
         *known = true;
         if (!strcmp(route->method, method)) return route;
