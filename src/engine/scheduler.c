@@ -88,7 +88,6 @@ static void end_rest(struct scheduler *s, struct scheduler_job *job, const struc
 static void count_answer(struct scheduler *s, const struct generation_result *r)
 {
     pthread_mutex_lock(&s->lock);
-    s->stats.n_tokens += (uint64_t)r->n;
     s->stats.n_prompt_tokens += (uint64_t)(r->stats.n_prompt - r->stats.n_reused);
     s->stats.n_reused_tokens += (uint64_t)r->stats.n_reused;
     s->stats.n_drafts += (uint64_t)r->stats.n_drafts;
@@ -129,7 +128,10 @@ static void on_event(void *ctx, const struct parse_event *e)
 static void on_drawn(void *ctx, const struct pick *p)
 {
     struct stream *t = ctx;
-    t->job->drawn(t->job->ctx, t->choice, p);
+    pthread_mutex_lock(&t->scheduler->lock);
+    t->scheduler->stats.n_tokens++;
+    pthread_mutex_unlock(&t->scheduler->lock);
+    if (t->job->drawn) t->job->drawn(t->job->ctx, t->choice, p);
 }
 
 /* --- the beginning of an answer --- */
@@ -165,7 +167,7 @@ static void start_choice(struct scheduler *s, struct scheduler_job *job)
         struct batch_job b = {
             .session = t->session, .generate = job->generate, .done = on_done, .ctx = t};
         b.generate.emit = on_event;
-        b.generate.drawn = job->drawn ? on_drawn : NULL;
+        b.generate.drawn = on_drawn;
         b.generate.ctx = t;
         b.generate.cancel = job->cancel;
         b.generate.snapshot = feeds_for_all ? &job->fork : NULL;
@@ -309,6 +311,7 @@ static void step(struct scheduler *s)
         smooth(&s->row_seconds, (seconds - s->draw_seconds) / work.prompt_rows);
     pthread_mutex_lock(&s->lock);
     s->stats.n_steps++;
+    s->stats.n_prompt_rows += (uint64_t)work.prompt_rows;
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -66,7 +66,10 @@ MUST_USE int scheduler_submit(struct scheduler *s, struct scheduler_job *job, st
 
 struct scheduler_stats {
     int n_waiting, n_running; /* jobs that wait; answers that run */
-    uint64_t n_steps, n_prompt_tokens, n_reused_tokens, n_tokens; /* since the start */
+    /* Since the start. As it happens: steps, rows of prompts fed, tokens drawn. When an answer ends: tokens of
+     * its prompt that were fed, and those whose state was there; drafts, and those that came true. */
+    uint64_t n_steps, n_prompt_rows, n_tokens;
+    uint64_t n_prompt_tokens, n_reused_tokens;
     uint64_t n_drafts, n_right;
     size_t reserved, memory; /* bytes */
 };

@@ -10,6 +10,7 @@
 #include "serve/page.h"
 #include "serve/server_state.h"
 #include "serve/v1_models.h"
+#include "serve/v1_status.h"
 
 struct route {
     const char *method, *path;
@@ -39,6 +40,7 @@ static const struct route routes[] = {
     {.method = "POST", .path = "/chat/completions", .api = &chat_api},
     {.method = "GET", .path = "/models", .answer = v1_models},
     {.method = "GET", .path = "/user/balance", .answer = v1_balance},
+    {.method = "GET", .path = "/status.json", .answer = v1_status},
     {.method = "GET", .path = "/health", .open = true, .answer = health},
     {.method = "GET", .path = "/ping", .open = true, .answer = health},
     {.method = "GET", .path = "/version", .open = true, .answer = version},

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/server_state.h"
@@ -159,7 +160,7 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
     *out = NULL;
     if (check_options(o, err)) return -1;
     struct server *s = xcalloc(1, sizeof *s);
-    *s = (struct server){.o = *o, .engine = e, .wake_fd = -1};
+    *s = (struct server){.o = *o, .engine = e, .wake_fd = -1, .started = clock_seconds()};
     handler.ctx = s;
     s->has_key = o->api_key != NULL;
     if (o->api_key) SHA256((const unsigned char *)o->api_key, strlen(o->api_key), s->key_hash);

@@ -26,6 +26,7 @@ struct server {
     atomic_bool stop; /* server_stop was called */
     bool has_key;
     size_t held_bytes; /* of bodies that are not prepared yet */
+    double started;    /* clock_seconds() */
 };
 
 /* From the engine or the prepare thread to the I/O thread. */
