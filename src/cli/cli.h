@@ -13,6 +13,7 @@ int cli_convert(int argc, char **argv);
 int cli_eval(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_serve(int argc, char **argv);
+int cli_key(int argc, char **argv);
 
 /* Prints "tenon: message" to stderr and returns 1, the exit status for every failure. */
 int cli_fail(const struct err *err);

@@ -17,6 +17,7 @@ static const struct command commands[] = {
     {"run", cli_run, "answer one prompt"},
     {"chat", cli_chat, "talk in the terminal"},
     {"serve", cli_serve, "answer over HTTP"},
+    {"key", cli_key, "make, list and remove keys for clients of serve"},
     {"inspect", cli_inspect, "show what is in a model and whether it fits this machine"},
     {"tokenize", cli_tokenize, "text to token ids and back, as JSON Lines"},
     {"prompt", cli_prompt, "messages to the exact prompt text"},

@@ -19,6 +19,7 @@ enum {
     KEY_PORT,
     KEY_KEY,
     KEY_KEY_FILE,
+    KEY_KEYS,
     KEY_NAME,
     KEY_STREAMS,
     KEY_QUEUE,
@@ -46,6 +47,8 @@ static const struct argp_option option_table[] = {
      "Numeric address to listen on; default 127.0.0.1. Another one than loopback wants a key", 1},
     {"port", KEY_PORT, "N", 0, "Port; default 8080; 0 takes a free one and prints it", 1},
     {"api-key-file", KEY_KEY_FILE, "FILE", 0, "Clients must send the key that FILE holds", 1},
+    {"keys", KEY_KEYS, "FILE", 0,
+     "Clients must send one of the keys of FILE, which tenon key makes; read again at SIGHUP", 1},
     {"api-key", KEY_KEY, "KEY", 0, "The same; other users of this machine can see it", 1},
     {"served-model-name", KEY_NAME, "NAME", 0,
      "The model's name in the API; default the name of its folder or file", 1},
@@ -85,6 +88,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_KEY_FILE:
         o->key_file = arg;
+        return 0;
+    case KEY_KEYS:
+        o->server.keys = arg;
         return 0;
     case KEY_NAME:
         o->name = arg;

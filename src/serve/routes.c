@@ -1,10 +1,9 @@
 /* Which path is answered by whom, and who may ask. */
-#include <openssl/crypto.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "serve/page.h"
@@ -90,11 +89,9 @@ static const char *given_key(const struct http_request *r)
 
 static bool may_ask(const struct server *s, const struct http_request *r)
 {
-    uint8_t hash[32];
-    const char *key = given_key(r);
-    if (!s->has_key) return true;
-    SHA256((const unsigned char *)key, strlen(key), hash);
-    return CRYPTO_memcmp(hash, s->key_hash, sizeof hash) == 0;
+    if (!s->keys) return true;
+    const struct key *key = keys_find(s->keys, given_key(r));
+    return key && (!key->expires || time(NULL) < key->expires);
 }
 
 /* Against pages that make a browser ask us under a name of theirs (DNS rebinding): on loopback without a
@@ -102,7 +99,7 @@ static bool may_ask(const struct server *s, const struct http_request *r)
 static bool is_own_host(const struct server *s, const struct http_request *r)
 {
     const char *host = http_header(r, "host");
-    if (s->has_key || !host) return true;
+    if (s->keys || !host) return true;
     size_t n = *host == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
     static const char *const own[] = {"localhost", "[::1]"};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)

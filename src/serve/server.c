@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <openssl/sha.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sha256.h"
 #include "serve/server_state.h"
 #include "text/utf8.h"
 
@@ -110,6 +110,30 @@ static void on_signal(evutil_socket_t fd, short what, void *ctx)
         begin_drain(s);
 }
 
+/* --- reading files again --- */
+
+static int read_keys(struct server *s, struct err *err)
+{
+    struct keys *keys = NULL;
+    if (!s->o.keys && !s->has_key) return 0;
+    if (keys_read(&keys, s->o.keys, s->has_key ? s->key_hash : NULL, err)) return -1;
+    keys_release(s->keys);
+    s->keys = keys;
+    return 0;
+}
+
+static void on_hang_up(evutil_socket_t fd, short what, void *ctx)
+{
+    struct server *s = ctx;
+    struct err err = {0};
+    (void)fd;
+    (void)what;
+    if (read_keys(s, &err))
+        log_error("serve: the keys stay as they were: %s", err.message);
+    else if (s->o.keys)
+        log_info("serve: %d keys", keys_count(s->keys));
+}
+
 /* --- opening --- */
 
 static bool is_loopback(const char *host)
@@ -125,9 +149,9 @@ static int check_options(const struct server_options *o, struct err *err)
         return err_set(err, ERR_ARGUMENT,
                        "effort \"%s\": there are minimal, low, medium, high, xhigh, max and ultra",
                        o->rules.effort);
-    if (!o->api_key && !is_loopback(o->http.host))
-        return err_set(err, ERR_ARGUMENT,
-                       "%s can be reached by others: that needs a key (--api-key)", o->http.host);
+    if (!o->api_key && !o->keys && !is_loopback(o->http.host))
+        return err_set(err, ERR_ARGUMENT, "%s can be reached by others: that needs a key (--keys)",
+                       o->http.host);
     if (o->api_key && strlen(o->api_key) < 8)
         return err_set(err, ERR_ARGUMENT, "a key has at least 8 characters");
     return 0;
@@ -144,10 +168,12 @@ static int open_events(struct server *s, struct err *err)
     s->woken = event_new(s->base, s->wake_fd, EV_READ | EV_PERSIST, on_woken, s);
     s->on_term = evsignal_new(s->base, SIGTERM, on_signal, s);
     s->on_int = evsignal_new(s->base, SIGINT, on_signal, s);
+    s->on_hup = evsignal_new(s->base, SIGHUP, on_hang_up, s);
     s->drain_timer = evtimer_new(s->base, on_drain_over, s);
     s->drain_tick = event_new(s->base, -1, EV_PERSIST, on_drain_tick, s);
-    if (!s->woken || !s->on_term || !s->on_int || !s->drain_timer || !s->drain_tick ||
-        event_add(s->woken, NULL) || event_add(s->on_term, NULL) || event_add(s->on_int, NULL))
+    if (!s->woken || !s->on_term || !s->on_int || !s->on_hup || !s->drain_timer || !s->drain_tick ||
+        event_add(s->woken, NULL) || event_add(s->on_term, NULL) || event_add(s->on_int, NULL) ||
+        event_add(s->on_hup, NULL))
         return err_set(err, ERR_LIMIT, "no memory for an event loop");
     return 0;
 }
@@ -163,11 +189,13 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
     *s = (struct server){.o = *o, .engine = e, .wake_fd = -1, .started = clock_seconds()};
     handler.ctx = s;
     s->has_key = o->api_key != NULL;
-    if (o->api_key) SHA256((const unsigned char *)o->api_key, strlen(o->api_key), s->key_hash);
+    if (o->api_key) sha256_of(o->api_key, strlen(o->api_key), s->key_hash);
     s->o.api_key = NULL; /* its hash is enough */
     s->mailbox = queue_new(wake, s);
     s->to_prepare = queue_new(NULL, NULL);
-    if (open_events(s, err) || scheduler_open(&s->scheduler, e, &scheduling, err)) goto fail;
+    if (read_keys(s, err) || open_events(s, err) ||
+        scheduler_open(&s->scheduler, e, &scheduling, err))
+        goto fail;
     if (pthread_create(&s->prepare_thread, NULL, exchange_prepare_loop, s)) {
         err_set(err, ERR_LIMIT, "no thread to prepare requests");
         goto fail;
@@ -203,6 +231,7 @@ void server_close(struct server *s)
     if (!s) return;
     if (s->on_term) event_free(s->on_term); /* a signal now ends the process */
     if (s->on_int) event_free(s->on_int);
+    if (s->on_hup) event_free(s->on_hup);
     http_close(s->http); /* what is not answered is cancelled */
     queue_close(s->to_prepare);
     if (s->has_prepare) pthread_join(s->prepare_thread, NULL);
@@ -216,5 +245,6 @@ void server_close(struct server *s)
     if (s->wake_fd >= 0) close(s->wake_fd);
     queue_free(s->mailbox);
     queue_free(s->to_prepare);
+    keys_release(s->keys);
     free(s);
 }

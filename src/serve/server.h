@@ -15,7 +15,9 @@ struct server_options {
     int max_rows;        /* rows of a step */
     int max_queue;       /* requests that wait */
     const char *model;   /* the name served */
-    const char *api_key; /* NULL: open to all; not kept */
+    const char *api_key; /* may be NULL; not kept */
+    const char *
+        keys; /* a file (secure/keys.h), read again at SIGHUP; NULL: none. No key at all: open to all */
     struct chat_rules rules;
     int keep_alive_ms; /* between signs of life while nothing can be sent yet */
     int drain_seconds; /* for answers under way when it is to stop */
@@ -26,14 +28,15 @@ struct server_options server_defaults(void);
 
 struct server;
 
-/* e is borrowed and belongs to the server's engine thread from here on. ERR_ARGUMENT: an address other than
- * loopback without a key. */
+/* e is borrowed and belongs to the server's engine thread from here on; so are the names of files, until
+ * server_close. ERR_ARGUMENT: an address other than loopback without a key. */
 MUST_USE int server_open(struct server **out, struct engine *e, const struct server_options *o,
                          struct err *err);
 int server_port(const struct server *s);
 
 /* Serves until SIGTERM or SIGINT (then it takes no new work, finishes what runs, and returns; a second
- * signal cuts everything off), or server_stop. */
+ * signal cuts everything off), or server_stop. At SIGHUP the files of its options are read again; one that is
+ * bad is told in the log, and what was read before stays. */
 void server_run(struct server *s);
 void server_stop(struct server *s);  /* from any thread, or a signal handler: as one SIGTERM */
 void server_close(struct server *s); /* takes NULL */

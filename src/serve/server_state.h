@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/queue.h"
+#include "secure/keys.h"
 #include "serve/exchange.h"
 #include "serve/server.h"
 
@@ -14,10 +15,11 @@ struct server {
     struct scheduler *scheduler;
     struct event_base *base;
     struct http_server *http;
-    uint8_t key_hash[32];
+    struct keys *keys;     /* who may ask; NULL: all */
+    uint8_t key_hash[32];  /* of options.api_key, when has_key */
     struct queue *mailbox; /* messages for the I/O thread */
     int wake_fd;           /* an eventfd: the mailbox has some */
-    struct event *woken, *on_term, *on_int, *drain_timer, *drain_tick;
+    struct event *woken, *on_term, *on_int, *on_hup, *drain_timer, *drain_tick;
     struct queue *to_prepare; /* exchanges */
     pthread_t prepare_thread;
     bool has_prepare;

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# tenon serve with keys and limits.
+set -u
+. "$(dirname "$0")/common.sh"
+while IFS= read -r line; do
+    case $line in
+    ok:*) pass "${line#ok: }" ;;
+    *) fail "${line#FAILED: }" ;;
+    esac
+done < <(python3 tests/cli/serve_keys_client.py "$T" models/nano 2>&1)
+[ "$passed" = 0 ] && fail "the client ran"
+refuses "no file of keys" nowhere serve models/nano --port 0 --keys "$DIR/nowhere"
+finish
