@@ -123,13 +123,16 @@ static const struct argp_child children[] = {{&open_argp, 0, NULL, 0}, {0}};
 static const struct argp parser = {
     .options = option_table,
     .parser = parse_option,
-    .args_doc = "MODEL\nmachine\nmatmul [FORMAT]\nattention\nindexer\nmoe\n--compare A.json B.json",
+    .args_doc = "MODEL\nmachine\nmatmul [FORMAT]\nattention\nindexer\nmoe\nserve URL\n--compare "
+                "A.json B.json",
     .doc =
         "Measures speed beside what the machine allows: reads of memory and bare arithmetic "
         "alternate with the work, rounds in which other processes took the processor are dropped, "
         "and medians remain. The limit of a step is its roofline: for each op the larger of bytes "
         "over bandwidth and operations over peak, summed.\v"
-        "A name is a kernel's if there is one of that name; write ./moe for a folder.",
+        "A name is a kernel's if there is one of that name; write ./moe for a folder. serve has "
+        "options "
+        "of its own: tenon bench serve --help.",
     .children = children,
 };
 
@@ -360,6 +363,11 @@ int cli_bench(int argc, char **argv)
                         .chunk = ENGINE_CHUNK,
                         .rounds = DEFAULT_ROUNDS};
     struct err err = {0};
+    if (argc > 1 && !strcmp(argv[1], "serve")) {
+        char name[] = "tenon bench serve"; /* in messages */
+        argv[1] = name;
+        return cli_bench_serve(argc - 1, argv + 1);
+    }
     if (argp_parse(&parser, argc, argv, 0, NULL, &o)) return CLI_USAGE;
     return (o.compare ? compare(&o, &err) : bench(&o, &err)) ? cli_fail(&err) : 0;
 }

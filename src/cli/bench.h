@@ -12,3 +12,6 @@ void bench_show_ops(const struct bench_op ops[OP_COUNT]);
 
 /* Rows that both runs have, b beside a. */
 void bench_show_compared(const struct bench_run *a, const struct bench_run *b);
+
+/* tenon bench serve; argv[0] is its name. */
+int cli_bench_serve(int argc, char **argv);
