@@ -1,7 +1,6 @@
 #include "serve/chat_job.h"
 
-#include <stdlib.h>
-
+#include "serve/sampling.h"
 #include "serve/server_state.h"
 
 enum { MAX_LOGPROBS = 4096 }; /* tokens of an answer that is not a stream */
@@ -40,24 +39,6 @@ static int limit_logprobs(struct chat_request *r, struct api_error *e)
                       MAX_LOGPROBS);
 }
 
-static int check_bias(const struct chat_request *r, int vocab, struct api_error *e)
-{
-    for (int i = 0; i < r->sampling.n_bias; i++)
-        if (r->sampling.bias[i].id >= vocab)
-            return api_refuse(e, 400, "logit_bias",
-                              "logit_bias: token %d; the vocabulary has 0 to %d",
-                              r->sampling.bias[i].id, vocab - 1);
-    return 0;
-}
-
-static uint64_t new_seed(void)
-{
-    char text[EXCHANGE_ID];
-    random_id(text, "");
-    text[8] = 0;
-    return strtoull(text, NULL, 16);
-}
-
 static void fill_job(struct exchange *x, const struct chat_request *r)
 {
     struct engine *e = x->server->engine;
@@ -72,7 +53,7 @@ static void fill_job(struct exchange *x, const struct chat_request *r)
     x->job.generate = g;
     x->job.n = r->n;
     x->wants_picks = r->logprobs;
-    x->job.seed = r->has_seed ? r->seed : new_seed();
+    x->job.seed = r->has_seed ? r->seed : sampling_new_seed();
 }
 
 int chat_job_encode(struct exchange *x, struct chat_request *r, json_t *body, struct api_error *e)
@@ -82,7 +63,7 @@ int chat_job_encode(struct exchange *x, struct chat_request *r, json_t *body, st
     if (chat_request_read(r, body, &s->o.rules, e)) return -1;
     if (!server_has_model(s, r->model))
         return api_refuse(e, 404, "model", "The model `%s` does not exist", r->model);
-    if (check_bias(r, engine_vocab(s->engine), e)) return -1;
+    if (sampling_check_bias(&r->sampling, engine_vocab(s->engine), e)) return -1;
     if (engine_prompt(s->engine, r->messages, r->tools, &r->prompt, &x->prompt, &err) == 0)
         return 0;
     if (err.code != ERR_LIMIT || x->prompt.n < x->prompt.max) return api_refuse_err(e, &err);

@@ -8,8 +8,9 @@
 #include "serve/chat_thinking.h"
 #include "serve/chat_tools.h"
 #include "serve/fields.h"
+#include "serve/sampling.h"
 
-_Static_assert((int)CHAT_MAX_BIAS <= (int)SAMPLER_MAX_BIAS, "the sampler takes them all");
+_Static_assert((int)CHAT_MAX_BIAS == (int)SAMPLING_MAX_BIAS, "one limit for all endpoints");
 
 static int read_model(struct chat_request *r, const struct fields *body)
 {
@@ -25,40 +26,6 @@ static int read_model(struct chat_request *r, const struct fields *body)
 
 /* ---- sampling ---- */
 
-/* The key of a bias: decimal digits. */
-static int read_token_id(const struct fields *body, const char *key, int *id)
-{
-    size_t n = strspn(key, "0123456789");
-    long long value = n > 0 && n <= 10 && !key[n] ? strtoll(key, NULL, 10) : -1;
-    if (value < 0 || value > INT_MAX)
-        return field_refuse(body, 400, "logit_bias", "\"%.32s\" is no token id", key);
-    *id = (int)value;
-    return 0;
-}
-
-/* {"token id": -100..100} */
-static int read_bias(struct chat_request *r, const struct fields *body)
-{
-    struct fields map;
-    const char *key;
-    json_t *value;
-    int n = 0;
-    if (field_object(body, "logit_bias", &map)) return -1;
-    if (json_object_size(map.object) > CHAT_MAX_BIAS)
-        return field_refuse(body, 422, "logit_bias", "has %zu tokens, allowed are %d",
-                            json_object_size(map.object), CHAT_MAX_BIAS);
-    json_object_foreach(map.object, key, value)
-    {
-        if (read_token_id(body, key, &r->bias[n].id) ||
-            field_number(&map, key, -100, 100, &r->bias[n].bias))
-            return -1;
-        n++;
-    }
-    r->sampling.bias = r->bias;
-    r->sampling.n_bias = n;
-    return 0;
-}
-
 static int read_logprobs(struct chat_request *r, const struct fields *body)
 {
     int top = 0;
@@ -71,31 +38,12 @@ static int read_logprobs(struct chat_request *r, const struct fields *body)
     return 0;
 }
 
-static int read_seed(struct chat_request *r, const struct fields *body)
-{
-    json_int_t seed = -1;
-    if (field_integer(body, "seed", INT64_MIN, INT64_MAX, &seed)) return -1;
-    r->has_seed = seed != -1;
-    r->seed = r->has_seed ? (uint64_t)seed : 0;
-    return 0;
-}
-
 static int read_sampling(struct chat_request *r, const struct fields *body)
 {
-    struct sampler_options *s = &r->sampling;
-    *s = sampler_defaults();
-    if (field_number(body, "temperature", 0, 2, &s->temperature) ||
-        field_number(body, "top_p", 0, 1, &s->top_p) ||
-        field_number(body, "min_p", 0, 1, &s->min_p) ||
-        field_number(body, "repetition_penalty", 0.01, 100, &s->repeat_penalty) ||
-        field_number(body, "presence_penalty", -2, 2, &s->presence_penalty) ||
-        field_number(body, "frequency_penalty", -2, 2, &s->frequency_penalty) ||
-        field_int(body, "top_k", -1, INT_MAX, &s->top_k) || read_bias(r, body) ||
-        read_logprobs(r, body) || read_seed(r, body))
-        return -1;
-    if (s->top_p == 0) return field_refuse(body, 422, "top_p", "must be above 0");
-    if (s->top_k < 0) s->top_k = 0;
-    return 0;
+    return sampling_read(&r->sampling, r->bias, body) || read_logprobs(r, body) ||
+                   sampling_read_seed(&r->seed, &r->has_seed, body)
+               ? -1
+               : 0;
 }
 
 /* The hosted API takes these fields while thinking, and does nothing with them. */
@@ -124,17 +72,6 @@ static int read_limits(struct chat_request *r, const struct fields *body)
         return -1;
     return field_texts(body, "stop", PARSE_MAX_STOPS, 1, PARSE_MAX_STOP_BYTES, r->stops,
                        &r->n_stops);
-}
-
-static int read_stream(struct chat_request *r, const struct fields *body)
-{
-    struct fields options;
-    if (field_bool(body, "stream", &r->stream) || field_object(body, "stream_options", &options) ||
-        field_bool(&options, "include_usage", &r->include_usage))
-        return -1;
-    if (options.object && !r->stream)
-        return field_refuse(body, 400, "stream_options", "needs \"stream\": true");
-    return 0;
 }
 
 static int read_schema(struct chat_request *r, const struct fields *format)
@@ -168,15 +105,6 @@ static int read_format(struct chat_request *r, const struct fields *body)
 
 /* ---- what is not done yet ---- */
 
-/* Whether a field asks for nothing. */
-static bool is_nothing(const json_t *value)
-{
-    if (json_is_object(value)) return json_object_size(value) == 0;
-    if (json_is_array(value)) return json_array_size(value) == 0;
-    if (json_is_string(value)) return json_string_length(value) == 0;
-    return !value || json_is_false(value);
-}
-
 static int refuse_undone(const struct chat_request *r, const struct fields *body,
                          const struct chat_rules *rules)
 {
@@ -185,7 +113,7 @@ static int refuse_undone(const struct chat_request *r, const struct fields *body
         "guided_grammar", "structured_outputs", "stop_token_ids", "functions"};
     bool must_call = r->tool_choice == TOOLS_REQUIRED || r->tool_choice == TOOLS_NAMED;
     for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
-        if (!is_nothing(field_get(body, undone[i])))
+        if (field_asks(body, undone[i]))
             return field_refuse(body, 400, undone[i], "is not supported yet");
     if (r->min_tokens > 0)
         return field_refuse(body, 400, "min_tokens", "above 0 is not supported yet");
@@ -213,8 +141,8 @@ int chat_request_read(struct chat_request *out, json_t *body, const struct chat_
         goto fail;
     }
     if (read_model(out, &f) || chat_thinking_read(out, &f, rules) || read_sampling(out, &f) ||
-        read_limits(out, &f) || read_stream(out, &f) || read_format(out, &f) ||
-        chat_tools_read(out, &f) || refuse_undone(out, &f, rules) ||
+        read_limits(out, &f) || sampling_read_stream(&out->stream, &out->include_usage, &f) ||
+        read_format(out, &f) || chat_tools_read(out, &f) || refuse_undone(out, &f, rules) ||
         chat_messages_read(out, &f, rules))
         goto fail;
     if (rules->deepseek_compat && out->prompt.thinking) ignore_sampling(&out->sampling);

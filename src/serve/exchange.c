@@ -9,7 +9,7 @@
 #include "serve/fields.h"
 #include "serve/server_state.h"
 
-enum { MAX_CHUNK = 64 << 20, STALL_SECONDS = 10, MAX_PROMPT = 4 << 20 };
+enum { MAX_CHUNK = 64 << 20, STALL_SECONDS = 10, MAX_PROMPT = 4 << 20, MAX_ANSWER = 256 << 20 };
 
 static const char SSE[] = "text/event-stream; charset=utf-8";
 static const char JSON[] = "application/json";
@@ -43,6 +43,10 @@ static void free_exchange(struct exchange *x)
     let_go(x);
     x->api->fini(x);
     ids_fini(&x->prompt);
+    for (int i = 0; i < x->n_more; i++)
+        ids_fini(&x->more[i].prompt);
+    free(x->more);
+    buf_fini(&x->answer);
     for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++) {
         free(x->last[i]);
     }
@@ -116,7 +120,9 @@ void exchange_begin(struct server *s, struct http_request *r, const struct api *
     x->api = api;
     x->http = r;
     x->created = (long)time(NULL);
+    x->part = (struct exchange_part){x, 0};
     ids_init(&x->prompt, MAX_PROMPT);
+    buf_init(&x->answer, MAX_ANSWER);
     random_id(x->id, api->id_prefix);
     routes_request_id(r, x->request_id);
     x->prepared->kind = MESSAGE_PREPARED;
@@ -133,12 +139,37 @@ static struct exchange *exchange_of(struct queue_item *item)
     return (struct exchange *)(void *)((char *)item - offsetof(struct exchange, to_prepare));
 }
 
+int exchange_add_prompts(struct exchange *x, int n, struct api_error *e)
+{
+    CHECK(!x->more, "further prompts come once");
+    x->more = calloc((size_t)n, sizeof *x->more);
+    if (!x->more) return api_refuse_memory(e);
+    x->n_more = n;
+    for (int i = 0; i < n; i++)
+        ids_init(&x->more[i].prompt, MAX_PROMPT);
+    return 0;
+}
+
+/* Numbers the choices of all prompts. */
+static void count_choices(struct exchange *x)
+{
+    x->n_choices = x->job.n;
+    for (int i = 0; i < x->n_more; i++) {
+        x->more[i].part = (struct exchange_part){x, x->n_choices};
+        x->n_choices += x->more[i].job.n;
+    }
+    CHECK(x->n_choices <= EXCHANGE_MAX_CHOICES, "%d choices", x->n_choices);
+}
+
 static void prepare(struct exchange *x)
 {
     json_t *body = NULL;
     if (!atomic_load(&x->cancel) && body_parse(&body, x->body, x->body_size, &x->error) == 0 &&
-        x->api->prepare(x, body, &x->error) == 0 && !make_messages(x, x->last, x->job.n))
-        api_refuse_memory(&x->error);
+        x->api->prepare(x, body, &x->error) == 0 && !x->answered) {
+        count_choices(x);
+        if (!make_messages(x, x->last, x->n_choices)) api_refuse_memory(&x->error);
+    }
+    if (x->answer.failed) api_refuse_memory(&x->error);
     queue_put(x->server->mailbox, &x->prepared->item);
 }
 
@@ -164,69 +195,106 @@ static void lose(struct exchange *x)
 
 static void on_event(void *ctx, int choice, const struct parse_event *e)
 {
-    struct exchange *x = ctx;
+    const struct exchange_part *part = ctx;
+    struct exchange *x = part->x;
     struct message *m = malloc(sizeof *m + e->size + 1);
     if (!m) {
         lose(x);
         return;
     }
-    *m = (struct message){.x = x, .kind = MESSAGE_EVENT, .choice = choice, .event = *e};
+    *m = (struct message){
+        .x = x, .kind = MESSAGE_EVENT, .choice = part->first + choice, .event = *e};
     memcpy(m + 1, e->text, e->size + 1);
     queue_put(x->server->mailbox, &m->item);
 }
 
 static void on_drawn(void *ctx, int choice, const struct pick *p)
 {
-    struct exchange *x = ctx;
+    const struct exchange_part *part = ctx;
+    struct exchange *x = part->x;
     struct message *m = malloc(sizeof *m + sizeof *p);
     if (!m) {
         lose(x);
         return;
     }
-    *m = (struct message){.x = x, .kind = MESSAGE_DRAWN, .choice = choice};
+    *m = (struct message){.x = x, .kind = MESSAGE_DRAWN, .choice = part->first + choice};
     memcpy(m + 1, p, sizeof *p);
     queue_put(x->server->mailbox, &m->item);
+}
+
+static struct choice_end end_of(const struct generation_result *r)
+{
+    struct choice_end end = {.finish = r->finish,
+                             .n_tokens = r->n,
+                             .n_prompt = r->stats.n_prompt,
+                             .n_reused = r->stats.n_reused,
+                             .stop = -1,
+                             .prompt_seconds = r->stats.prompt_seconds,
+                             .decode_seconds = r->stats.decode_seconds};
+    if (r->text) {
+        end.n_reasoning = r->text->n_reasoning_tokens;
+        end.stop = r->text->stop;
+    }
+    return end;
 }
 
 static void on_done(void *ctx, int choice, const struct generation_result *r,
                     const struct err *failure)
 {
-    struct exchange *x = ctx;
-    struct message *m = x->last[choice];
-    struct choice_end *end = &x->ends[choice];
+    const struct exchange_part *part = ctx;
+    struct exchange *x = part->x;
+    int index = part->first + choice;
+    struct message *m = x->last[index];
     m->kind = MESSAGE_ENDED;
-    m->choice = choice;
+    m->choice = index;
     if (failure) m->failure = *failure;
-    if (r) {
-        *end = (struct choice_end){.finish = r->finish,
-                                   .n_tokens = r->n,
-                                   .n_prompt = r->stats.n_prompt,
-                                   .n_reused = r->stats.n_reused};
-        if (r->text) end->n_reasoning = r->text->n_reasoning_tokens;
-    }
+    if (r) x->ends[index] = end_of(r);
     queue_put(x->server->mailbox, &m->item);
 }
 
 /* --- back on the I/O thread --- */
 
-static void submit(struct exchange *x)
+static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids *prompt,
+                      struct exchange_part *part)
 {
     struct err err = {0};
-    struct scheduler_job *job = &x->job;
-    job->ids = x->prompt.data;
-    job->n_ids = (int)x->prompt.n;
+    job->ids = prompt->data;
+    job->n_ids = (int)prompt->n;
     job->cancel = &x->cancel;
     job->event = on_event;
     job->drawn = x->wants_picks ? on_drawn : NULL;
     job->done = on_done;
-    job->ctx = x;
-    start_timer(x);
-    if (scheduler_submit(x->server->scheduler, job, &err) == 0) return;
+    job->ctx = part;
+    if (scheduler_submit(x->server->scheduler, job, &err) == 0) return 0;
     if (err.code == ERR_LIMIT)
-        api_refuse(&x->error, 429, NULL, "Too many requests: %s", err.message);
-    else
-        api_refuse_err(&x->error, &err);
+        return api_refuse(&x->error, 429, NULL, "Too many requests: %s", err.message);
+    return api_refuse_err(&x->error, &err);
+}
+
+/* All prompts, or none: what has begun when one is refused ends. */
+static void submit(struct exchange *x)
+{
+    start_timer(x);
+    int n_begun = 0, rc = submit_job(x, &x->job, &x->prompt, &x->part);
+    if (rc == 0) n_begun = x->job.n;
+    for (int i = 0; rc == 0 && i < x->n_more; i++) {
+        struct exchange_more *more = &x->more[i];
+        more->job.group = x->job.group;
+        rc = submit_job(x, &more->job, &more->prompt, &more->part);
+        if (rc == 0) n_begun += more->job.n;
+    }
+    if (rc == 0) return;
+    atomic_store(&x->cancel, true);
     exchange_fail(x, &x->error);
+    x->n_choices = n_begun;
+    if (n_begun == 0) free_exchange(x);
+}
+
+/* What needs no engine. */
+static void send_answer(struct exchange *x)
+{
+    http_add_header(x->http, "x-request-id", x->request_id);
+    http_reply(x->http, 200, JSON, x->answer.data, x->answer.size);
     free_exchange(x);
 }
 
@@ -238,6 +306,8 @@ static void take_prepared(struct exchange *x)
     if (x->error.status && x->http) exchange_fail(x, &x->error);
     if (x->error.status || !x->http)
         free_exchange(x);
+    else if (x->answered)
+        send_answer(x);
     else
         submit(x);
 }
@@ -273,7 +343,7 @@ static void take_end(struct message *m)
         atomic_store(&x->cancel, true);
     else if (x->http)
         x->api->ended(x, m->choice, &x->ends[m->choice]);
-    if (++x->n_ended < x->job.n) return;
+    if (++x->n_ended < x->n_choices) return;
     if (x->http && x->error.status)
         exchange_fail(x, &x->error);
     else if (x->http)

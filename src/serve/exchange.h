@@ -30,14 +30,30 @@ struct choice_end {
     enum finish finish;
     int n_tokens, n_reasoning; /* drawn; of these reasoning */
     int n_prompt, n_reused;
+    int stop;                              /* index of the stop string that ended it, or -1 */
+    double prompt_seconds, decode_seconds; /* for display */
+};
+
+/* The choices of one prompt: they stand from `first` on among those of the exchange. */
+struct exchange_part {
+    struct exchange *x;
+    int first;
+};
+
+/* A further prompt of a request that has several; each is a job of its own. */
+struct exchange_more {
+    struct exchange_part part;
+    struct ids prompt;
+    struct scheduler_job job;
 };
 
 /* An endpoint that generates. */
 struct api {
     const char *id_prefix; /* "chatcmpl-" */
     enum api_dialect dialect;
-    /* On the prepare thread: fills x->request, x->prompt (ids) and x->job (n, seed, generate), or refuses.
-     * `body` is taken over. */
+    /* On the prepare thread: fills x->request, x->prompt (ids) and x->job (n, seed, generate), or x->answer, or
+     * refuses. With several prompts the first one is x->prompt, and x->more the others. `body` is taken
+     * over. */
     int (*prepare)(struct exchange *x, json_t *body, struct api_error *e);
     /* On the I/O thread, while the client is there. streams: whether the answer comes in events. */
     bool (*streams)(const struct exchange *x);
@@ -60,7 +76,13 @@ struct exchange {
     void *request;                /* the endpoint's */
     struct ids prompt;
     struct scheduler_job job;
-    bool wants_picks; /* of each token, as it is drawn */
+    struct exchange_part part;  /* of job */
+    struct exchange_more *more; /* [n_more]; exchange_add_prompt makes them */
+    int n_more;
+    int n_choices;     /* of all prompts */
+    struct buf answer; /* with `answered`: the JSON to reply with, and nothing is generated */
+    bool answered;     /* set by prepare */
+    bool wants_picks;  /* of each token, as it is drawn */
     atomic_bool cancel;
     atomic_bool lost; /* an event found no memory: the answer has a hole */
     struct api_error error;
@@ -74,6 +96,10 @@ struct exchange {
     struct queue_item to_prepare;
     struct message *prepared, *last[EXCHANGE_MAX_CHOICES]; /* made before they are needed */
 };
+
+/* For endpoints, on the prepare thread: room for `n` further prompts, zeroed but for their ids, whose list is
+ * empty. Once. 503 when there is no memory. */
+MUST_USE int exchange_add_prompts(struct exchange *x, int n, struct api_error *e);
 
 /* For endpoints, on the I/O thread. */
 

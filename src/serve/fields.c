@@ -30,6 +30,15 @@ json_t *field_get(const struct fields *f, const char *name)
     return json_is_null(value) ? NULL : value;
 }
 
+bool field_asks(const struct fields *f, const char *name)
+{
+    const json_t *value = field_get(f, name);
+    if (json_is_object(value)) return json_object_size(value) > 0;
+    if (json_is_array(value)) return json_array_size(value) > 0;
+    if (json_is_string(value)) return json_string_length(value) > 0;
+    return value && !json_is_false(value);
+}
+
 /* The path of a field, or of the object itself: then without the last '.'. */
 static void path_of(const struct fields *f, const char *name, char *out, size_t size)
 {

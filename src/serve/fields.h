@@ -32,6 +32,9 @@ struct fields fields_of(json_t *body, struct api_error *e);
 /* The value, NULL when absent or null. */
 json_t *field_get(const struct fields *f, const char *name);
 
+/* Whether there is more than null, false, "", [] or {}. */
+bool field_asks(const struct fields *f, const char *name);
+
 /* Refuses the field `name`; "" means the object itself. Returns -1. */
 int field_refuse(const struct fields *f, int status, const char *name, const char *fmt, ...)
     PRINTF_LIKE(4, 5);

@@ -37,6 +37,9 @@ static void version(struct server *s, struct http_request *r)
 
 static const struct route routes[] = {
     {.method = "POST", .path = "/chat/completions", .api = &chat_api},
+    {.method = "POST", .path = "/completions", .api = &completions_api},
+    {.method = "POST", .path = "/completion", .api = &llama_completion_api},
+    {.method = "POST", .path = "/infill", .api = &infill_api},
     {.method = "GET", .path = "/models", .answer = v1_models},
     {.method = "GET", .path = "/user/balance", .answer = v1_balance},
     {.method = "GET", .path = "/status.json", .answer = v1_status},

@@ -432,6 +432,17 @@ int prompt_encode(struct prompt *p, const json_t *messages, const json_t *tools,
     return finish(&w, err);
 }
 
+int prompt_bos(const struct tokenizer *t)
+{
+    return tokenizer_find(t, TOKEN_BOS);
+}
+
+bool prompt_has_fim(const struct tokenizer *t)
+{
+    return tokenizer_find(t, TOKEN_FIM_BEGIN) >= 0 && tokenizer_find(t, TOKEN_FIM_HOLE) >= 0 &&
+           tokenizer_find(t, TOKEN_FIM_END) >= 0;
+}
+
 int prompt_fim(struct prompt *p, const char *prefix, const char *suffix, struct err *err)
 {
     struct writer w = {.p = p};

@@ -65,6 +65,10 @@ struct prompt {
 MUST_USE int prompt_encode(struct prompt *p, const json_t *messages, const json_t *tools,
                            const struct prompt_options *options, struct err *err);
 
+/* The id of BOS, or -1; and whether the tokens of fill-in-the-middle are there. */
+int prompt_bos(const struct tokenizer *t);
+bool prompt_has_fim(const struct tokenizer *t);
+
 /* Fill-in-the-middle: BOS, fim begin, prefix, fim hole, suffix, fim end. */
 MUST_USE int prompt_fim(struct prompt *p, const char *prefix, const char *suffix, struct err *err);
 

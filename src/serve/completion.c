@@ -1,0 +1,177 @@
+#include "serve/completion.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "serve/server_state.h"
+#include "text/prompt.h"
+
+/* Token names that an answer may tell of at once: they are kept until it goes out, about 200 bytes each. */
+enum { MAX_TEXT = 64 << 20, MAX_NAMES = 1 << 17 };
+
+_Static_assert((int)EXCHANGE_MAX_CHOICES >= (int)COMPLETION_MAX_CHOICES, "room for all choices");
+
+/* ---- before ---- */
+
+static struct ids *list_of(struct exchange *x, int i)
+{
+    return i == 0 ? &x->prompt : &x->more[i - 1].prompt;
+}
+
+static int check_length(const struct exchange *x, int i, const struct completion_request *r,
+                        struct api_error *e)
+{
+    int context = engine_context(x->server->engine), n = (int)completion_ids(x, i)->n;
+    int wanted = r->max_tokens < 0 ? 1 : r->max_tokens, least = wanted ? 1 : 0;
+    if (context - n >= least) return 0;
+    api_refuse(e, 400, "prompt",
+               "This model's maximum context length is %d tokens. However, you requested %d "
+               "tokens (%d in the prompt, %d in the completion).",
+               context, n + wanted, n, wanted);
+    e->code = "context_length_exceeded";
+    return -1;
+}
+
+/* Limits the tokens whose log-probabilities an answer holds. */
+static int limit_logprobs(const struct exchange *x, struct completion_request *r,
+                          struct api_error *e)
+{
+    int most = MAX_NAMES / (2 + r->sampling.logprobs) / (r->n * r->n_prompts);
+    if (!r->logprobs || r->stream) return 0;
+    if (r->max_tokens < 0) r->max_tokens = most;
+    if (r->max_tokens <= most) return 0;
+    (void)x;
+    return api_refuse(e, 400, "max_tokens",
+                      "logprobs of more than %d tokens for each choice want a stream", most);
+}
+
+static void fill_job(struct exchange *x, struct scheduler_job *job,
+                     const struct completion_request *r, uint64_t seed)
+{
+    struct generate_options g = engine_generate_options(x->server->engine, false);
+    g.max_tokens = r->max_tokens;
+    g.ignore_eos = r->ignore_eos;
+    g.sampling = r->sampling;
+    g.parse.ids = (struct parse_ids){-1, -1, -1, -1}; /* all is text */
+    g.parse.stops = r->stops;
+    g.parse.n_stops = r->n_stops;
+    job->generate = g;
+    job->n = r->n;
+    job->seed = seed;
+}
+
+static int check_request(const struct server *s, const struct completion_request *r,
+                         struct api_error *e)
+{
+    if (r->model && !server_has_model(s, r->model))
+        return api_refuse(e, 404, "model", "The model `%s` does not exist", r->model);
+    return sampling_check_bias(&r->sampling, engine_vocab(s->engine), e);
+}
+
+int completion_prepare(struct exchange *x, json_t *body, enum completion_shape shape,
+                       struct api_error *e)
+{
+    const struct tokenizer *t = engine_tokenizer(x->server->engine);
+    struct completion *c = calloc(1, sizeof *c);
+    if (!c) {
+        json_decref(body);
+        return api_refuse_memory(e);
+    }
+    x->request = c;
+    struct completion_request *r = &c->request;
+    for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++)
+        buf_init(&c->choices[i].text, MAX_TEXT);
+    if (completion_request_read(r, body, shape, e) || check_request(x->server, r, e) ||
+        limit_logprobs(x, r, e) ||
+        (r->n_prompts > 1 && exchange_add_prompts(x, r->n_prompts - 1, e)))
+        return -1;
+    uint64_t seed = r->has_seed ? r->seed : sampling_new_seed();
+    for (int i = 0; i < r->n_prompts; i++) {
+        if (completion_prompt_ids(r, i, t, list_of(x, i), e) || check_length(x, i, r, e)) return -1;
+        fill_job(x, i == 0 ? &x->job : &x->more[i - 1].job, r, seed);
+    }
+    x->wants_picks = r->logprobs || r->return_tokens;
+    return 0;
+}
+
+void completion_fini(struct exchange *x)
+{
+    struct completion *c = x->request;
+    if (!c) return;
+    for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++) {
+        buf_fini(&c->choices[i].text);
+        token_log_fini(&c->choices[i].log);
+    }
+    completion_request_fini(&c->request);
+    free(c);
+    x->request = NULL;
+}
+
+/* ---- while it runs ---- */
+
+bool completion_streams(const struct exchange *x)
+{
+    const struct completion *c = x->request;
+    return c->request.stream;
+}
+
+void completion_keep(struct exchange *x, int choice, const struct parse_event *e)
+{
+    struct completion *c = x->request;
+    struct buf *text = &c->choices[choice].text;
+    if (e->kind != PARSE_CONTENT || c->request.stream) return;
+    buf_add(text, e->text, e->size);
+    c->failed |= text->failed;
+}
+
+void completion_drawn(struct exchange *x, int choice, const struct pick *p)
+{
+    struct completion *c = x->request;
+    const struct engine *e = x->server->engine;
+    token_log_add(&c->choices[choice].log, p->id, p,
+                  p->id == engine_eos(e) && !c->request.ignore_eos);
+}
+
+/* ---- afterwards ---- */
+
+const struct ids *completion_ids(const struct exchange *x, int i)
+{
+    return i == 0 ? &x->prompt : &x->more[i - 1].prompt;
+}
+
+int completion_prompt_of(const struct exchange *x, int choice)
+{
+    return choice / x->job.n;
+}
+
+void completion_echo(const struct exchange *x, int i, struct buf *out)
+{
+    const struct completion *c = x->request;
+    const struct tokenizer *t = engine_tokenizer(x->server->engine);
+    const struct ids *ids = completion_ids(x, i);
+    const char *text = c->request.prompts[i].text;
+    if (!text) {
+        if (tokenizer_decode(t, ids->data, ids->n, false, out, NULL)) out->failed = true;
+        return;
+    }
+    size_t size = 0;
+    const char *bos = c->request.bos ? tokenizer_piece(t, prompt_bos(t), &size) : NULL;
+    if (bos && strncmp(text, bos, size) == 0) text += size;
+    buf_add_str(out, text);
+}
+
+json_t *completion_logprobs(struct exchange *x, int choice)
+{
+    struct completion *c = x->request;
+    struct completion_choice *one = &c->choices[choice];
+    if (!c->request.logprobs) return json_null();
+    json_t *lists = token_log_json();
+    if (!lists ||
+        !token_log_write(&one->log, 0, engine_tokenizer(x->server->engine), &one->chars, lists)) {
+        json_decref(lists);
+        return NULL;
+    }
+    one->log.n = one->log.n_tops = 0;
+    return lists;
+}

@@ -1,0 +1,305 @@
+#include "serve/completion_request.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "serve/chat_request.h"
+#include "text/prompt.h"
+
+enum { MAX_PREFIX = 64 << 20, MAX_EXTRA = 1024, MAX_FILE_NAME = 4096 };
+
+/* ---- the prompt ---- */
+
+/* A list of ids, called path. Whether they name tokens is seen later. */
+static int check_ids(const struct fields *f, const char *path, const json_t *list)
+{
+    size_t n = json_array_size(list);
+    if (n == 0) return field_refuse(f, 400, path, "is empty");
+    for (size_t i = 0; i < n; i++) {
+        const json_t *id = json_array_get(list, i);
+        json_int_t value = json_integer_value(id);
+        if (!json_is_integer(id))
+            return field_refuse(f, 400, path, "element %zu is no token id", i);
+        if (value < 0 || value > INT_MAX)
+            return field_refuse(f, 422, path, "element %zu is %lld, no token id", i, value);
+    }
+    return 0;
+}
+
+static int read_texts(struct completion_request *r, const struct fields *f)
+{
+    const char *texts[COMPLETION_MAX_CHOICES];
+    if (field_texts(f, "prompt", COMPLETION_MAX_CHOICES, 0, SIZE_MAX, texts, &r->n_prompts))
+        return -1;
+    for (int i = 0; i < r->n_prompts; i++)
+        r->prompts[i].text = texts[i];
+    return 0;
+}
+
+static int read_id_lists(struct completion_request *r, const struct fields *f, json_t *list)
+{
+    if (field_list(f, "prompt", 1, COMPLETION_MAX_CHOICES, &list)) return -1;
+    r->n_prompts = (int)json_array_size(list);
+    for (int i = 0; i < r->n_prompts; i++) {
+        char path[32];
+        const json_t *ids = json_array_get(list, (size_t)i);
+        snprintf(path, sizeof path, "prompt[%d]", i);
+        if (!json_is_array(ids)) return field_refuse(f, 400, path, "must be a list of token ids");
+        if (check_ids(f, path, ids)) return -1;
+        r->prompts[i].ids = ids;
+    }
+    return 0;
+}
+
+/* What it is, its first element says. */
+static int read_prompt(struct completion_request *r, const struct fields *f)
+{
+    json_t *prompt = field_get(f, "prompt");
+    if (field_require(f, "prompt")) return -1;
+    if (json_is_array(prompt) && !json_array_size(prompt))
+        return field_refuse(f, 400, "prompt", "is empty");
+    const json_t *first = json_array_get(prompt, 0);
+    if (json_is_array(first)) return read_id_lists(r, f, prompt);
+    if (!json_is_integer(first)) return read_texts(r, f);
+    r->n_prompts = 1;
+    r->prompts[0].ids = prompt;
+    return check_ids(f, "prompt", prompt);
+}
+
+static int read_one_prompt(struct completion_request *r, const struct fields *f)
+{
+    if (read_prompt(r, f)) return -1;
+    if (r->n_prompts > 1) return field_refuse(f, 400, "prompt", "must be one here");
+    return 0;
+}
+
+/* ---- fill-in-the-middle of llama-server ---- */
+
+static int read_extra(struct completion_request *r, const struct fields *f)
+{
+    json_t *list = NULL;
+    if (field_list(f, "input_extra", 0, MAX_EXTRA, &list)) return -1;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct fields extra;
+        const char *text = "", *name = "";
+        if (field_element(f, "input_extra", list, i, &extra) || field_require(&extra, "text") ||
+            field_text(&extra, "text", 0, SIZE_MAX, &text) ||
+            field_text(&extra, "filename", 0, MAX_FILE_NAME, &name))
+            return -1;
+        if (*name) buf_printf(&r->prefix, "--- %s\n", name);
+        buf_add_str(&r->prefix, text);
+        buf_add_str(&r->prefix, "\n");
+    }
+    return 0;
+}
+
+static int read_infill(struct completion_request *r, const struct fields *f)
+{
+    const char *prefix = "", *suffix = "";
+    r->n_prompts = 1;
+    r->begun = "";
+    if (read_extra(r, f) || field_require(f, "input_prefix") ||
+        field_text(f, "input_prefix", 0, SIZE_MAX, &prefix) || field_require(f, "input_suffix") ||
+        field_text(f, "input_suffix", 0, SIZE_MAX, &suffix) ||
+        field_text(f, "prompt", 0, SIZE_MAX, &r->begun))
+        return -1;
+    r->suffix = suffix;
+    buf_add_str(&r->prefix, prefix);
+    return r->prefix.failed ? api_refuse_memory(f->e) : 0;
+}
+
+/* ---- the other fields ---- */
+
+static int refuse_undone(const struct completion_request *r, const struct fields *f)
+{
+    static const char *const undone[] = {
+        "grammar",        "json_schema",        "guided_json",    "guided_regex",   "guided_choice",
+        "guided_grammar", "structured_outputs", "stop_token_ids", "use_beam_search"};
+    static const char *const formats[] = {"text"};
+    struct fields format;
+    int min_tokens = 0, type = 0;
+    for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
+        if (field_asks(f, undone[i]))
+            return field_refuse(f, 400, undone[i], "is not supported here");
+    if (field_int(f, "min_tokens", 0, INT_MAX, &min_tokens) ||
+        field_object(f, "response_format", &format) ||
+        field_word(&format, "type", formats, 1, &type))
+        return -1;
+    if (min_tokens > 0) return field_refuse(f, 400, "min_tokens", "above 0 is not supported here");
+    if (r->sampling.n_bias && r->logprobs)
+        return field_refuse(f, 400, "logit_bias", "is not supported together with logprobs");
+    return 0;
+}
+
+static int read_shared(struct completion_request *r, const struct fields *f)
+{
+    bool skip_specials;
+    r->n = 1;
+    r->bos = true;
+    return field_text(f, "model", 1, CHAT_MAX_MODEL, &r->model) ||
+                   sampling_read(&r->sampling, r->bias, f) ||
+                   sampling_read_seed(&r->seed, &r->has_seed, f) ||
+                   sampling_read_stream(&r->stream, &r->include_usage, f) ||
+                   field_bool(f, "ignore_eos", &r->ignore_eos) ||
+                   field_bool(f, "skip_special_tokens", &skip_specials) ||
+                   field_texts(f, "stop", PARSE_MAX_STOPS, 1, PARSE_MAX_STOP_BYTES, r->stops,
+                               &r->n_stops)
+               ? -1
+               : 0;
+}
+
+static int read_choices(struct completion_request *r, const struct fields *f)
+{
+    int best_of, most = COMPLETION_MAX_CHOICES / r->n_prompts;
+    if (field_int(f, "n", 1, most, &r->n)) return -1;
+    best_of = r->n;
+    if (field_int(f, "best_of", 1, COMPLETION_MAX_CHOICES, &best_of)) return -1;
+    if (best_of != r->n)
+        return field_refuse(f, 400, "best_of", "is %d, only what n says is supported: %d", best_of,
+                            r->n);
+    return 0;
+}
+
+static int read_suffix(struct completion_request *r, const struct fields *f)
+{
+    if (field_text(f, "suffix", 0, SIZE_MAX, &r->suffix)) return -1;
+    if (!r->suffix) return 0;
+    r->begun = "";
+    if (r->echo) return field_refuse(f, 400, "echo", "does not go with suffix");
+    if (r->prompts[0].ids) return field_refuse(f, 400, "suffix", "needs a prompt of text");
+    return 0;
+}
+
+static int read_openai(struct completion_request *r, const struct fields *f)
+{
+    int top = -1;
+    if (field_require(f, "model") || read_prompt(r, f) ||
+        field_int(f, "logprobs", 0, SAMPLER_MAX_LOGPROBS, &top) ||
+        field_bool(f, "echo", &r->echo) || field_bool(f, "add_special_tokens", &r->bos) ||
+        read_suffix(r, f) || read_choices(r, f))
+        return -1;
+    r->max_tokens = r->suffix ? COMPLETION_FIM_TOKENS : COMPLETION_TOKENS;
+    if (field_int(f, "max_tokens", 0, INT_MAX, &r->max_tokens)) return -1;
+    r->logprobs = top >= 0;
+    r->sampling.logprobs = top;
+    return 0;
+}
+
+static int read_llama(struct completion_request *r, const struct fields *f,
+                      enum completion_shape shape)
+{
+    struct sampler_options *s = &r->sampling;
+    int top = 0;
+    r->max_tokens = -1;
+    if ((shape == COMPLETION_INFILL ? read_infill(r, f) : read_one_prompt(r, f)) ||
+        field_int(f, "n_predict", -2, INT_MAX, &r->max_tokens) ||
+        field_int(f, "max_tokens", -1, INT_MAX, &r->max_tokens) ||
+        field_number(f, "repeat_penalty", 0.01, 100, &s->repeat_penalty) ||
+        field_int(f, "repeat_last_n", -1, INT_MAX, &s->penalty_last_n) ||
+        field_int(f, "n_probs", 0, SAMPLER_MAX_LOGPROBS, &top) ||
+        field_bool(f, "return_tokens", &r->return_tokens))
+        return -1;
+    if (r->max_tokens < 0) r->max_tokens = -1;
+    r->logprobs = top > 0;
+    s->logprobs = top > 0 ? top : -1;
+    return 0;
+}
+
+int completion_request_read(struct completion_request *out, json_t *body,
+                            enum completion_shape shape, struct api_error *e)
+{
+    struct fields f = fields_of(body, e);
+    *out = (struct completion_request){.body = body};
+    buf_init(&out->prefix, MAX_PREFIX);
+    if (!json_is_object(body)) {
+        api_refuse(e, 400, NULL, "the body is not a JSON object");
+        goto fail;
+    }
+    if (read_shared(out, &f) ||
+        (shape == COMPLETION_OPENAI ? read_openai(out, &f) : read_llama(out, &f, shape)) ||
+        refuse_undone(out, &f))
+        goto fail;
+    return 0;
+
+fail:
+    completion_request_fini(out);
+    return -1;
+}
+
+void completion_request_fini(struct completion_request *r)
+{
+    json_decref(r->body);
+    buf_fini(&r->prefix);
+    *r = (struct completion_request){0};
+}
+
+/* ---- to ids ---- */
+
+/* Refuses with what a step towards the ids said. */
+static int refuse_ids(const struct ids *out, const struct err *err, struct api_error *e)
+{
+    if (err->code == ERR_LIMIT && out->n >= out->max)
+        return api_refuse(e, 400, "prompt", "the prompt is too long: %s", err->message);
+    return api_refuse_err(e, err);
+}
+
+static int add_ids(const json_t *list, const struct tokenizer *t, struct ids *out,
+                   struct api_error *e)
+{
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct err err = {0};
+        size_t size;
+        int id = (int)json_integer_value(json_array_get(list, i));
+        if (!tokenizer_piece(t, id, &size))
+            return api_refuse(e, 400, "prompt",
+                              "prompt: %d at position %zu names no token of 0..%d", id, i,
+                              tokenizer_count(t) - 1);
+        if (ids_add(out, id, &err)) return refuse_ids(out, &err, e);
+    }
+    return 0;
+}
+
+static int add_text(const char *text, bool bos, const struct tokenizer *t, struct ids *out,
+                    struct api_error *e)
+{
+    struct err err = {0};
+    size_t size = 0;
+    int id = bos ? prompt_bos(t) : -1;
+    if (id >= 0) {
+        const char *spelled = tokenizer_piece(t, id, &size);
+        if (strncmp(text, spelled, size) == 0) text += size;
+        if (ids_add(out, id, &err)) return refuse_ids(out, &err, e);
+    }
+    if (tokenizer_encode(t, text, strlen(text), false, out, &err)) return refuse_ids(out, &err, e);
+    return 0;
+}
+
+static int add_fim(const struct completion_request *r, const char *prefix,
+                   const struct tokenizer *t, struct ids *out, struct api_error *e)
+{
+    struct prompt p;
+    struct err err = {0};
+    if (!prompt_has_fim(t))
+        return api_refuse(e, 400, "suffix", "this model has no tokens for fill-in-the-middle");
+    int rc = prompt_fim(&p, prefix, r->suffix, &err);
+    if (rc == 0) rc = prompt_tokenize(&p, t, out, &err);
+    if (rc == 0) rc = tokenizer_encode(t, r->begun, strlen(r->begun), false, out, &err);
+    prompt_fini(&p);
+    return rc ? refuse_ids(out, &err, e) : 0;
+}
+
+int completion_prompt_ids(const struct completion_request *r, int i, const struct tokenizer *t,
+                          struct ids *out, struct api_error *e)
+{
+    const struct completion_prompt *p = &r->prompts[i];
+    int rc;
+    if (r->suffix)
+        rc = add_fim(r, p->text ? p->text : buf_text(&r->prefix), t, out, e);
+    else if (p->ids)
+        rc = add_ids(p->ids, t, out, e);
+    else
+        rc = add_text(p->text, r->bos, t, out, e);
+    if (rc == 0 && out->n == 0) return api_refuse(e, 400, "prompt", "prompt: is empty");
+    return rc;
+}

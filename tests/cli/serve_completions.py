@@ -1,0 +1,269 @@
+"""Asks a running `tenon serve` for what continues raw text, and for what tells of tokens and the engine.
+
+    serve_completions.py TENON MODEL
+"""
+
+import json
+import subprocess
+import sys
+
+from serve_client import MODEL, TENON, Server, events
+
+CHECKS = []
+TEXT = "Tom has 27 apples and buys 35 more.\nHow many apples does Tom have now? "
+
+
+def check(function):
+    CHECKS.append(function)
+    return function
+
+
+def complete(server, path="/v1/completions", **fields):
+    body = {"model": "deepseek-chat", "prompt": TEXT, "temperature": 0, **fields}
+    answer, data = server.ask("POST", path, body)
+    if body.get("stream"):
+        return answer, data.decode()
+    return answer, json.loads(data)
+
+
+def run_raw(text, *options):
+    """What `tenon run --raw` says."""
+    out = subprocess.run([TENON, "run", MODEL, "--raw", "-p", text, "--json", *options],
+                         capture_output=True, text=True, check=True).stdout
+    return json.loads(out)
+
+
+def ids_of(text):
+    """Without BOS; added tokens in the text become their ids."""
+    out = subprocess.run([TENON, "tokenize", MODEL], input=json.dumps({"text": text}) + "\n",
+                         capture_output=True, text=True, check=True).stdout
+    return json.loads(out)["ids"]
+
+
+def refused(server, path, body, status, words):
+    answer, data = server.ask("POST", path, body)
+    error = json.loads(data)["error"]
+    assert answer.status == status and words in error["message"], (body, answer.status, error)
+
+
+# ---- POST /completions ----
+
+@check
+def raw_text_goes_on_as_run_has_it(server):
+    for seed in (1, 2, 3):
+        _, got = complete(server, seed=seed, temperature=1.2, max_tokens=40,
+                          add_special_tokens=False)
+        want = run_raw(TEXT, "--seed", str(seed), "--temp", "1.2", "-n", "40")
+        assert got["object"] == "text_completion" and got["id"].startswith("cmpl-"), got
+        choice = got["choices"][0]
+        assert choice["text"] == want["content"], (got, want)
+        assert choice["finish_reason"] == want["finish_reason"], (got, want)
+        assert choice["logprobs"] is None
+        assert got["usage"]["prompt_tokens"] == want["prompt_tokens"], (got, want)
+        assert got["usage"]["completion_tokens"] == want["generated_tokens"], (got, want)
+
+
+@check
+def every_path_of_completions_answers(server):
+    for base in ("", "/v1", "/beta", "/beta/v1"):
+        answer, got = complete(server, f"{base}/completions")
+        assert answer.status == 200 and got["usage"]["completion_tokens"] <= 16, got
+
+
+@check
+def bos_comes_first_and_once(server):
+    bos = "<｜begin▁of▁sentence｜>"
+    plain = complete(server, prompt=ids_of(bos) + ids_of(TEXT))[1]
+    for prompt in (TEXT, bos + TEXT):
+        got = complete(server, prompt=prompt)[1]
+        assert got["choices"] == plain["choices"] and got["usage"] == plain["usage"], got
+    without = complete(server, add_special_tokens=False)[1]
+    assert without["usage"]["prompt_tokens"] == plain["usage"]["prompt_tokens"] - 1
+
+
+@check
+def text_never_becomes_a_control_token(server):
+    for control in ("<｜User｜>", "<｜end▁of▁sentence｜>", "<｜fim▁hole｜>"):
+        as_id = complete(server, prompt=ids_of(control), max_tokens=0)[1]["usage"]
+        as_text = complete(server, prompt=control, max_tokens=0,
+                           add_special_tokens=False)[1]["usage"]
+        assert as_id["prompt_tokens"] == 1 and as_text["prompt_tokens"] > 1, (control, as_text)
+
+
+@check
+def ids_are_taken_as_they_are(server):
+    text = complete(server, add_special_tokens=False, seed=4, temperature=1)[1]
+    ids = complete(server, prompt=ids_of(TEXT), seed=4, temperature=1)[1]
+    assert ids["choices"] == text["choices"] and ids["usage"] == text["usage"]
+
+
+@check
+def several_prompts_get_what_each_gets_alone(server):
+    prompts = [TEXT, "Wie viel ist 3 + 4? ", "x", "12 + 30 ="]
+    fields = {"n": 3, "seed": 6, "temperature": 1.3, "max_tokens": 12}
+    alone = [complete(server, prompt=p, **fields)[1] for p in prompts]
+    want = [c["text"] for got in alone for c in got["choices"]]
+    lists = [ids_of("<｜begin▁of▁sentence｜>") + ids_of(p) for p in prompts]
+    for together in (prompts, lists):
+        got = complete(server, prompt=together, **fields)[1]
+        assert [c["index"] for c in got["choices"]] == list(range(12))
+        assert [c["text"] for c in got["choices"]] == want, (got, want)
+        assert len(set(want)) > 4
+        for part in ("prompt_tokens", "completion_tokens", "total_tokens"):
+            assert got["usage"][part] == sum(g["usage"][part] for g in alone), (got, alone)
+    text = complete(server, prompt=prompts, stream=True, **fields)[1]
+    said = [""] * 12
+    for chunk in events(text):
+        for c in chunk["choices"]:
+            said[c["index"]] += c["text"]
+    assert said == want
+
+
+@check
+def a_stream_of_text_says_the_same(server):
+    fields = {"seed": 5, "temperature": 1, "max_tokens": 30}
+    whole = complete(server, **fields)[1]
+    answer, text = complete(server, stream=True, stream_options={"include_usage": True}, **fields)
+    assert answer.getheader("content-type") == "text/event-stream; charset=utf-8"
+    chunks = events(text)
+    assert len({(c["id"], c["created"], c["model"], c["object"]) for c in chunks}) == 1
+    assert chunks[-1]["choices"] == [] and chunks[-1]["usage"] == whole["usage"]
+    assert all(c["usage"] is None for c in chunks[:-1])
+    assert "".join(c["choices"][0]["text"] for c in chunks[:-1]) == whole["choices"][0]["text"]
+    finishes = [c["choices"][0]["finish_reason"] for c in chunks[:-1]]
+    assert finishes[-1] == whole["choices"][0]["finish_reason"] and not any(finishes[:-1])
+
+
+@check
+def a_stop_string_ends_the_text(server):
+    whole = complete(server, max_tokens=60)[1]["choices"][0]["text"]
+    stop = whole[7:10]
+    got = complete(server, max_tokens=60, stop=["never", stop])[1]["choices"][0]
+    assert got["text"] == whole[:whole.index(stop)] and got["finish_reason"] == "stop", got
+
+
+@check
+def the_prompt_is_echoed(server):
+    plain = complete(server)[1]["choices"][0]["text"]
+    assert complete(server, echo=True)[1]["choices"][0]["text"] == TEXT + plain
+    chunks = events(complete(server, echo=True, stream=True, n=2)[1])
+    for i in range(2):
+        said = "".join(c["choices"][0]["text"] for c in chunks if c["choices"][0]["index"] == i)
+        assert said == TEXT + plain, said
+    ids = complete(server, echo=True, prompt=ids_of(TEXT), max_tokens=0)[1]
+    assert ids["choices"][0] == {"index": 0, "text": TEXT, "logprobs": None,
+                                 "finish_reason": "length"}, ids
+
+
+@check
+def the_hole_is_filled_in_the_fim_layout(server):
+    prefix, suffix = "def add(a, b):\n    return ", "\n\nprint(add(1, 2))\n"
+    ids = ids_of(f"<｜begin▁of▁sentence｜><｜fim▁begin｜>{prefix}<｜fim▁hole｜>{suffix}<｜fim▁end｜>")
+    fields = {"seed": 2, "temperature": 1, "max_tokens": 24}
+    want = complete(server, prompt=ids, **fields)[1]
+    got = complete(server, "/beta/completions", prompt=prefix, suffix=suffix, **fields)[1]
+    assert got["choices"] == want["choices"] and got["usage"] == want["usage"], (got, want)
+    llama = server.ask("POST", "/infill", {"input_prefix": prefix, "input_suffix": suffix,
+                                           "seed": 2, "temperature": 1, "n_predict": 24})
+    assert json.loads(llama[1])["content"] == want["choices"][0]["text"], llama
+    ids = ids_of(f"<｜begin▁of▁sentence｜><｜fim▁begin｜>--- a.py\nx = 1\n\n{prefix}<｜fim▁hole｜>"
+                 f"{suffix}<｜fim▁end｜>a + ")
+    want = complete(server, prompt=ids, **fields)[1]
+    llama = server.ask("POST", "/infill", {
+        "input_prefix": prefix, "input_suffix": suffix, "prompt": "a + ",
+        "input_extra": [{"filename": "a.py", "text": "x = 1\n"}],
+        "seed": 2, "temperature": 1, "n_predict": 24})
+    got = json.loads(llama[1])
+    assert got["content"] == want["choices"][0]["text"], (got, want)
+    assert got["tokens_evaluated"] == want["usage"]["prompt_tokens"]
+
+
+@check
+def logprobs_have_the_shape_of_completions(server):
+    for stream in (False, True):
+        got = complete(server, logprobs=3, max_tokens=20, stream=stream)[1]
+        found = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
+        text = ""
+        for choice in [c for part in (events(got) if stream else [got]) for c in part["choices"]]:
+            text += choice["text"]
+            for name, values in (choice["logprobs"] or {}).items():
+                found[name] += values
+        if not stream:
+            whole, whole_text = found, text
+        assert len({len(v) for v in found.values()}) == 1, found
+        for token, p, top, at in zip(*found.values()):
+            assert p <= 0 and 3 <= len(top) <= 4 and top[token] == p == max(top.values()), top
+            if token != "<｜end▁of▁sentence｜>":
+                assert token.startswith("bytes:") or text[at:].startswith(token), (token, at, text)
+    assert found == whole and text == whole_text
+    assert complete(server, logprobs=0)[1]["choices"][0]["logprobs"]["top_logprobs"][0]
+
+
+@check
+def bad_completions_are_refused(server):
+    good = {"model": "deepseek-chat", "prompt": "x"}
+    for fields, status, words in (
+            ({"prompt": None}, 400, "prompt"), ({"prompt": []}, 400, "prompt"),
+            ({"prompt": [[]]}, 400, "prompt[0]"), ({"prompt": [1, "a"]}, 400, "prompt"),
+            ({"prompt": [1, -1]}, 422, "prompt"), ({"prompt": [1 << 40]}, 422, "prompt"),
+            ({"prompt": [999999]}, 400, "999999"), ({"prompt": ["a"] * 17}, 422, "prompt"),
+            ({"prompt": ["a"] * 4, "n": 5}, 422, "n"), ({"n": 17}, 422, "n"),
+            ({"best_of": 2}, 400, "best_of"), ({"logprobs": 21}, 422, "logprobs"),
+            ({"logprobs": True}, 400, "logprobs"), ({"suffix": "y", "echo": True}, 400, "echo"),
+            ({"suffix": "y", "prompt": [5]}, 400, "suffix"), ({"max_tokens": -1}, 422, "max_tok"),
+            ({"prompt": "", "add_special_tokens": False}, 400, "empty"),
+            ({"grammar": "root ::= x"}, 400, "grammar"), ({"model": "gpt-4"}, 404, "gpt-4"),
+            ({"logit_bias": {"999999": 1}}, 400, "999999"),
+            ({"logprobs": 20, "max_tokens": 100000}, 400, "stream"),
+            ({"prompt": "1 + " * 4000}, 400, "maximum context length is 2048 tokens")):
+        refused(server, "/v1/completions", {**good, **fields}, status, words)
+    refused(server, "/completion", {"prompt": ["a", "b"]}, 400, "prompt")
+    refused(server, "/completion", {}, 400, "prompt")
+    refused(server, "/infill", {"input_prefix": "a"}, 400, "input_suffix")
+    refused(server, "/infill", {"input_prefix": "a", "input_suffix": "b",
+                                "input_extra": [{"filename": "c"}]}, 400, "input_extra[0].text")
+
+
+# ---- POST /completion ----
+
+@check
+def llama_clients_get_their_shape(server):
+    want = complete(server, seed=3, temperature=1, max_tokens=20, logprobs=2)[1]["choices"][0]
+    body = {"prompt": TEXT, "seed": 3, "temperature": 1, "n_predict": 20, "n_probs": 2,
+            "return_tokens": True, "cache_prompt": True, "samplers": ["top_k"]}
+    got = json.loads(server.ask("POST", "/completion", body)[1])
+    assert got["content"] == want["text"] and got["stop"] is True, (got, want)
+    timings = got["timings"]
+    assert timings["prompt_n"] == got["tokens_evaluated"] - got["tokens_cached"], got
+    assert timings["predicted_n"] == len(got["tokens"]) == got["tokens_predicted"], got
+    assert timings["prompt_ms"] > 0 and timings["predicted_per_second"] > 0, got
+    assert [p["token"] for p in got["completion_probabilities"]] == want["logprobs"]["tokens"]
+    assert [p["id"] for p in got["completion_probabilities"]] == got["tokens"]
+    for p, logprob in zip(got["completion_probabilities"], want["logprobs"]["token_logprobs"]):
+        assert p["logprob"] == logprob and len(p["top_logprobs"]) == 2, p
+    text = server.ask("POST", "/completion", {**body, "stream": True})[1].decode()
+    parts = [json.loads(e[6:]) for e in text.split("\n\n") if e.startswith("data: ")]
+    assert "".join(p["content"] for p in parts) == want["text"]
+    assert [p["stop"] for p in parts] == [False] * (len(parts) - 1) + [True]
+    assert [i for p in parts for i in p["tokens"]] == got["tokens"]
+    for fields, kind in (({"n_predict": 2}, "limit"), ({"stop": [want["text"][3:5]]}, "word")):
+        ended = json.loads(server.ask("POST", "/completion", {**body, **fields})[1])
+        assert ended["stop_type"] == kind, ended
+        assert ended["stopping_word"] == fields.get("stop", [""])[0], ended
+
+
+def main():
+    failed = 0
+    with Server("--ctx", "2048", "--max-streams", "4") as server:
+        for function in CHECKS:
+            try:
+                function(server)
+                print(f"ok: {function.__name__.replace('_', ' ')}")
+            except Exception as error:  # noqa: BLE001
+                failed += 1
+                print(f"FAILED: {function.__name__}: {error!r}"[:600])
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
