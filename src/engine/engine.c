@@ -12,6 +12,8 @@ struct engine {
     struct speculate *speculate; /* NULL: no drafts */
     int context;
     size_t memory; /* of the pool */
+    size_t cache;  /* of it, a prefix cache may take */
+    int user;      /* the token before a user's message; -1: none */
 };
 
 enum { DEFAULT_CONTEXT = 65536 };
@@ -59,6 +61,7 @@ int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
     const struct kv_layout *l = model_layout(m);
     e->memory =
         (size_t)n_sessions * session_bytes(l, context) + (size_t)o->n_snapshots * fork_bytes(l);
+    e->memory = o->cache < SIZE_MAX - e->memory ? e->memory + o->cache : SIZE_MAX;
     if (o->memory && o->memory < e->memory) e->memory = o->memory;
     if (e->memory < session_bytes(l, context)) {
         err_set(err, ERR_LIMIT, "a session of %d tokens takes %zu bytes, there are %zu", context,
@@ -66,6 +69,8 @@ int engine_open(struct engine **out, struct model *m, struct tokenizer *t,
         engine_close(e);
         return -1;
     }
+    e->cache = o->cache < e->memory ? o->cache : e->memory;
+    e->user = t ? tokenizer_find(t, "<｜User｜>") : -1;
     e->pool = kv_pool_new(model_backend(m), l, e->memory);
     *out = e;
     return 0;
@@ -125,6 +130,21 @@ int engine_batch_open(struct batch **out, struct engine *e, const struct batch_o
                       struct err *err)
 {
     return batch_open(out, e->model, o, err);
+}
+
+int engine_cache_open(struct prefix_cache **out, struct engine *e, const struct prefix_options *o,
+                      struct err *err)
+{
+    struct prefix_options options = *o;
+    options.memory = e->cache;
+    return prefix_cache_open(out, e->model, e->pool, &options, err);
+}
+
+int engine_system_length(const struct engine *e, const int32_t *ids, int n)
+{
+    for (int i = 0; i < n && e->user >= 0; i++)
+        if (ids[i] == e->user) return i;
+    return 0;
 }
 
 int engine_prompt(const struct engine *e, const json_t *messages, const json_t *tools,

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "engine/batch.h"
 #include "engine/generate.h"
+#include "engine/prefix_cache.h"
 #include "engine/session.h"
 #include "engine/speculate.h"
 #include "text/ids.h"
@@ -22,6 +23,7 @@ struct engine_options {
     int n_sessions;  /* that may hold a whole context each; 0: 1 */
     size_t memory;   /* most bytes for all of these together; 0: as they need */
     int n_snapshots; /* forks that may be kept beside the running sessions */
+    size_t cache;    /* bytes for a prefix cache beside the sessions, as far as `memory` lets it */
     enum speculate_mode drafts; /* of a model with MTP; without, there are none */
 };
 
@@ -37,6 +39,11 @@ void engine_close(struct engine *e); /* every session must be gone; takes NULL *
 /* The bytes of all sessions together, and those that a session of n tokens takes at most. */
 size_t engine_memory(const struct engine *e);
 size_t engine_session_bytes(const struct engine *e, int n_tokens);
+
+/* A prefix cache of this engine's sessions: its budget is engine_options.cache, and at most engine_memory, whatever
+ * o->memory is. */
+MUST_USE int engine_cache_open(struct prefix_cache **out, struct engine *e,
+                               const struct prefix_options *o, struct err *err);
 
 int engine_vocab(const struct engine *e);
 int engine_context(const struct engine *e);
@@ -55,6 +62,10 @@ MUST_USE int engine_batch_open(struct batch **out, struct engine *e, const struc
 /* Messages (text/prompt.h) to ids: control tokens come from the template only. */
 MUST_USE int engine_prompt(const struct engine *e, const json_t *messages, const json_t *tools,
                            const struct prompt_options *o, struct ids *out, struct err *err);
+
+/* Tokens of a prompt before its first message of the user: what is the same for many questions. 0 without
+ * such a message. */
+int engine_system_length(const struct engine *e, const int32_t *ids, int n);
 
 /* Text without any format, no BOS. specials: control tokens written out in it count as such; only for
  * text that its user trusts. */

@@ -15,6 +15,7 @@ struct generation {
     int vocab;
     int first; /* index of the first token drawn */
     bool wants_snapshot;
+    int pause_at;              /* tokens fed of the prompt; INT_MAX: no more */
     double began, prompt_done; /* clock; 0: not yet */
     struct sampler *sampler;
     struct parser *parser; /* NULL without tokenizer */
@@ -61,6 +62,7 @@ int generation_open(struct generation **out, struct session *s, const struct gen
     g->o = *o;
     g->vocab = model_config(session_model(s))->vocab;
     g->first = session_length(s);
+    g->pause_at = o->pause ? session_fed(s) : INT_MAX;
     g->wants_snapshot = o->snapshot && session_fed(s) <= g->first - 1;
     if (sampler_new(&g->sampler, &o->sampling, g->vocab, err)) goto fail;
     if (o->tokenizer) {
@@ -215,6 +217,18 @@ bool generation_draft(struct generation *g, const float *mtp_logits, struct mode
     return true;
 }
 
+/* Rows of the prompt up to the next pause, after the one that may be due. */
+static int rows_to_pause(struct generation *g)
+{
+    int fed = session_fed(g->session);
+    if (fed == g->pause_at) {
+        int next = g->o.pause(g->o.ctx, g->session);
+        CHECK(next > fed, "a pause at %d of a prompt that is fed up to %d", next, fed);
+        g->pause_at = next < g->first ? next : INT_MAX;
+    }
+    return g->pause_at == INT_MAX ? INT_MAX : g->pause_at - fed;
+}
+
 int generation_input(struct generation *g, int max_rows, struct model_input *in, struct err *err)
 {
     CHECK(!g->done, "the answer is complete");
@@ -227,6 +241,8 @@ int generation_input(struct generation *g, int max_rows, struct model_input *in,
         g->wants_snapshot = false;
     }
     if (g->wants_snapshot && before_last < max_rows) max_rows = before_last;
+    int left = rows_to_pause(g);
+    if (left < max_rows) max_rows = left;
     session_input(s, max_rows, in);
     return 0;
 }

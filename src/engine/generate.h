@@ -44,11 +44,14 @@ struct generate_options {
     struct parse_options parse;
     void (*emit)(void *ctx, const struct parse_event *e); /* or NULL; leaves the session alone */
     void (*drawn)(void *ctx, const struct pick *p); /* or NULL; each token, before its events */
-    void *ctx;
-    const atomic_bool *cancel; /* or NULL; looked at before each step */
+    void *ctx;                                      /* of emit, drawn, pause */
+    const atomic_bool *cancel;                      /* or NULL; looked at before each step */
     /* When not NULL, gets a fork just before the prompt's last token (the caller frees it): the point
      * where a later turn's prompt can differ, since that token opens or closes the reasoning. */
     struct session **snapshot;
+    /* Or NULL: called when the prompt has been fed as far as it said at the call before, the first time before
+     * anything is fed; returns how far, which is more than session_fed(s). A fork of s is then the state there. */
+    int (*pause)(void *ctx, const struct session *s);
     /* Drafts by MTP where this controller wants them (engine/speculate.h, engine/round.h): they change speed
      * only. Borrowed; one for all answers of a step. NULL, or a model without MTP: none. */
     struct speculate *speculate;
@@ -84,8 +87,8 @@ void generation_close(struct generation *g); /* takes NULL */
  * session must be freed or replaced. ERR_CANCELLED never comes out: it is a finish. */
 MUST_USE int generation_run(struct generation *g, struct err *err);
 
-/* For a scheduler: this answer's share of a step, as session_input gives it; takes the snapshot on its
- * way. ERR_LIMIT when there is no memory for that. */
+/* For a scheduler: this answer's share of a step, as session_input gives it; takes the snapshot and
+ * pauses on its way. ERR_LIMIT when there is no memory for that. */
 MUST_USE int generation_input(struct generation *g, int max_rows, struct model_input *in,
                               struct err *err);
 

@@ -31,9 +31,15 @@ struct scheduler {
     atomic_bool stopping;
     struct queue_item *waiting; /* jobs not begun, oldest first */
     struct queue_item *forking; /* jobs with choices not begun whose prompt is (being) fed */
-    double draw_seconds;        /* of a step without prompts; 0: not measured */
-    double row_seconds;         /* that a row of a prompt adds */
-    pthread_mutex_t lock;       /* of stats */
+    struct queue_item *loading; /* jobs admitted whose beginning is being read */
+    int n_loading;
+    struct queue_item nudge; /* in the inbox: the cache has something to do */
+    atomic_bool nudged;      /* it is there */
+    struct queue_item stop;  /* in the inbox: nothing comes behind it */
+    bool stopped;            /* it has been taken */
+    double draw_seconds;     /* of a step without prompts; 0: not measured */
+    double row_seconds;      /* that a row of a prompt adds */
+    pthread_mutex_t lock;    /* of stats */
     struct scheduler_stats stats;
 };
 
@@ -57,21 +63,87 @@ static void drop(struct queue_item **list, struct scheduler_job *job)
     if (*list) *list = job->item.next;
 }
 
+/* --- the cache --- */
+
+static struct cache_tenant tenant_of(const struct scheduler_job *job)
+{
+    struct cache_tenant t = {.group = job->group};
+    memcpy(t.scope, job->scope, sizeof t.scope);
+    return t;
+}
+
+/* What a job reserves or gives back is taken from the cache, or it may grow into it. */
+static void limit_cache(struct scheduler *s)
+{
+    if (!s->o.cache) return;
+    pthread_mutex_lock(&s->lock);
+    size_t left = s->stats.memory - s->stats.reserved;
+    pthread_mutex_unlock(&s->lock);
+    prefix_cache_limit(s->o.cache, left);
+}
+
+static void find_beginning(struct scheduler *s, struct scheduler_job *job)
+{
+    struct cache_tenant t = tenant_of(job);
+    if (s->o.cache && !job->no_cache)
+        job->found = prefix_cache_find(s->o.cache, &t, job->ids, job->n_ids);
+}
+
+static void keep_state(struct scheduler *s, const struct scheduler_job *job,
+                       const struct session *session)
+{
+    struct cache_tenant t = tenant_of(job);
+    if (!s->o.cache || job->no_cache) return;
+    bool to_disk =
+        prefix_cache_wants_disk(s->o.cache, job->n_system, job->n_ids, session_fed(session));
+    prefix_cache_store(s->o.cache, &t, session, to_disk);
+}
+
+/* Begins to read a longer beginning than the one that was found, if there is one. */
+static bool load_beginning(struct scheduler *s, struct scheduler_job *job)
+{
+    struct cache_tenant t = tenant_of(job);
+    int have = job->found ? session_fed(job->found) : 0;
+    return s->o.cache && !job->no_cache &&
+           prefix_cache_load(s->o.cache, &job->load, &t, job->ids, job->n_ids, have);
+}
+
+static void nudge(void *ctx)
+{
+    struct scheduler *s = ctx;
+    if (!atomic_exchange(&s->nudged, true)) queue_put(s->inbox, &s->nudge);
+}
+
+/* At the points of a prompt. */
+static int on_pause(void *ctx, const struct session *session)
+{
+    struct stream *t = ctx;
+    keep_state(t->scheduler, t->job, session);
+    return prefix_cache_point(t->scheduler->o.cache, t->job->n_system, t->job->n_ids,
+                              session_fed(session));
+}
+
 /* --- the end of an answer --- */
+
+/* One choice is over. With the last one the job holds nothing any more. */
+static void count_end(struct scheduler *s, struct scheduler_job *job)
+{
+    if (++job->n_done < job->n) return;
+    drop(&s->forking, job);
+    session_free(job->fork);
+    session_free(job->found);
+    job->fork = job->found = NULL;
+    pthread_mutex_lock(&s->lock);
+    s->stats.reserved -= job->bytes;
+    pthread_mutex_unlock(&s->lock);
+    limit_cache(s);
+}
 
 /* Tells of one choice. After the last one the job is no longer ours. */
 static void end_choice(struct scheduler *s, struct scheduler_job *job, int choice,
                        const struct generation_result *r, const struct err *failure)
 {
-    bool last = ++job->n_done == job->n;
-    if (last) {
-        drop(&s->forking, job);
-        session_free(job->fork);
-        job->fork = NULL;
-        pthread_mutex_lock(&s->lock);
-        s->stats.reserved -= job->bytes;
-        pthread_mutex_unlock(&s->lock);
-    }
+    count_end(s, job);
     job->done(job->ctx, choice, r, failure);
 }
 
@@ -115,7 +187,9 @@ static void on_done(void *ctx, const struct generation_result *r, const struct e
     t->job = NULL;
     /* Without the first choice's prompt the others have nothing to begin from. */
     if (lost) end_rest(s, job, failure);
-    end_choice(s, job, choice, r, failure);
+    count_end(s, job);
+    if (r) keep_state(s, job, session);
+    job->done(job->ctx, choice, r, failure);
     session_free(session);
 }
 
@@ -136,15 +210,20 @@ static void on_drawn(void *ctx, const struct pick *p)
 
 /* --- the beginning of an answer --- */
 
-/* The session of the next choice: the prompt, or a fork of it with its last token pending. */
+/* The session of the next choice: the prompt, of which a beginning may have been fed already; or a fork of it
+ * with its last token pending. */
 static int make_session(struct scheduler *s, struct scheduler_job *job, struct session **out,
                         struct err *err)
 {
-    *out = job->fork ? session_fork(job->fork) : NULL;
-    if (job->fork && !*out) return err_set(err, ERR_LIMIT, "no memory for a session");
-    if (!job->fork) {
-        if (engine_session_new(out, s->engine, err)) return -1;
-        if (session_append(*out, job->ids, job->n_ids, err)) {
+    if (job->fork) {
+        *out = session_fork(job->fork);
+        if (!*out) return err_set(err, ERR_LIMIT, "no memory for a session");
+    } else {
+        *out = job->found;
+        job->found = NULL;
+        if (!*out && engine_session_new(out, s->engine, err)) return -1;
+        int n = session_length(*out);
+        if (session_append(*out, job->ids + n, job->n_ids - n, err)) {
             session_free(*out);
             return -1;
         }
@@ -162,6 +241,7 @@ static void start_choice(struct scheduler *s, struct scheduler_job *job)
         t++;
     *t = (struct stream){s, NULL, job->n_started, NULL};
     bool feeds_for_all = job->n_started == 0 && job->n > 1;
+    bool caches = job->n_started == 0 && s->o.cache && !job->no_cache;
     int rc = make_session(s, job, &t->session, &err);
     if (rc == 0) {
         struct batch_job b = {
@@ -171,6 +251,7 @@ static void start_choice(struct scheduler *s, struct scheduler_job *job)
         b.generate.ctx = t;
         b.generate.cancel = job->cancel;
         b.generate.snapshot = feeds_for_all ? &job->fork : NULL;
+        b.generate.pause = caches ? on_pause : NULL;
         rc = batch_add(s->batch, &b, &err);
         if (rc) session_free(t->session);
     }
@@ -186,9 +267,50 @@ static void start_choice(struct scheduler *s, struct scheduler_job *job)
     if (feeds_for_all) push(&s->forking, job);
 }
 
+/* One that was admitted. */
+static void begin_job(struct scheduler *s, struct scheduler_job *job)
+{
+    if (!load_beginning(s, job)) {
+        start_choice(s, job);
+        return;
+    }
+    push(&s->loading, job);
+    s->n_loading++;
+    add_running(s, 1);
+}
+
+static void end_loads(struct scheduler *s)
+{
+    for (struct cache_load *l; s->loading && (l = prefix_cache_loaded(s->o.cache));) {
+        struct scheduler_job *job =
+            (struct scheduler_job *)(void *)((char *)l - offsetof(struct scheduler_job, load));
+        struct session *longer = prefix_cache_take(s->o.cache, l, job->ids);
+        drop(&s->loading, job);
+        s->n_loading--;
+        add_running(s, -1);
+        if (longer) {
+            session_free(job->found);
+            job->found = longer;
+        }
+        if (atomic_load(job->cancel) || atomic_load(&s->stopping))
+            end_rest(s, job, NULL);
+        else
+            start_choice(s, job);
+    }
+}
+
+static bool has_place(const struct scheduler *s)
+{
+    return batch_running(s->batch) + s->n_loading < s->o.max_streams;
+}
+
 static int running_of(const struct scheduler *s, unsigned group)
 {
     int n = 0;
+    for (const struct queue_item *i = s->loading; i; i = i->next)
+        n += ((const struct scheduler_job *)(const void *)((const char *)i -
+                                                           offsetof(struct scheduler_job, item)))
+                 ->group == group;
     for (int i = 0; i < s->o.max_streams; i++)
         n += s->streams[i].job && s->streams[i].job->group == group;
     return n;
@@ -214,7 +336,7 @@ static void start_forks(struct scheduler *s)
     for (struct queue_item *i = s->forking, *next; i; i = next) {
         struct scheduler_job *job = job_of(i);
         next = i->next;
-        while (job->fork && job->n_started < job->n && batch_has_room(s->batch)) {
+        while (job->fork && job->n_started < job->n && has_place(s)) {
             bool is_last = job->n_started + 1 == job->n;
             if (is_last) drop(&s->forking, job);
             start_choice(s, job);
@@ -223,6 +345,7 @@ static void start_forks(struct scheduler *s)
     }
 }
 
+/* What of the job is in the cache is held before room is made there. */
 static bool reserve(struct scheduler *s, struct scheduler_job *job)
 {
     pthread_mutex_lock(&s->lock);
@@ -232,7 +355,10 @@ static bool reserve(struct scheduler *s, struct scheduler_job *job)
         s->stats.n_waiting--;
     }
     pthread_mutex_unlock(&s->lock);
-    return fits;
+    if (!fits) return false;
+    find_beginning(s, job);
+    limit_cache(s);
+    return true;
 }
 
 /* A job that was cancelled, or that a scheduler that stops does not begin any more. */
@@ -245,7 +371,7 @@ static void end_waiting(struct scheduler *s)
         drop(&s->waiting, job);
         pthread_mutex_lock(&s->lock);
         s->stats.n_waiting--;
-        s->stats.reserved += job->bytes; /* end_choice gives it back */
+        s->stats.reserved += job->bytes; /* count_end gives it back */
         pthread_mutex_unlock(&s->lock);
         end_rest(s, job, NULL);
     }
@@ -268,9 +394,9 @@ static void admit(struct scheduler *s)
     end_forks(s);
     start_forks(s);
     struct scheduler_job *job;
-    while (batch_has_room(s->batch) && (job = next_job(s)) && reserve(s, job)) {
+    while (has_place(s) && (job = next_job(s)) && reserve(s, job)) {
         drop(&s->waiting, job);
-        start_choice(s, job);
+        begin_job(s, job);
     }
 }
 
@@ -312,6 +438,7 @@ static void step(struct scheduler *s)
     pthread_mutex_lock(&s->lock);
     s->stats.n_steps++;
     s->stats.n_prompt_rows += (uint64_t)work.prompt_rows;
+    if (s->o.cache) s->stats.cache = prefix_cache_stats(s->o.cache);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -321,20 +448,37 @@ static void cancel_all(struct scheduler *s)
         if (s->streams[i].job) atomic_store(s->streams[i].job->cancel, true);
 }
 
+static void take_mail(struct scheduler *s, struct queue_item *i)
+{
+    for (struct queue_item *next; i; i = next) {
+        next = i->next;
+        if (i == &s->nudge)
+            atomic_store(&s->nudged, false);
+        else if (i == &s->stop)
+            s->stopped = true;
+        else
+            push(&s->waiting, job_of(i));
+    }
+}
+
+/* What can be done now. True: there may be more. */
+static bool work(struct scheduler *s)
+{
+    if (atomic_load(&s->stopping)) cancel_all(s);
+    end_loads(s);
+    admit(s);
+    bool runs = batch_running(s->batch) > 0;
+    if (runs) step(s);
+    return (s->o.cache && prefix_cache_work(s->o.cache)) || runs;
+}
+
 static void *serve_jobs(void *ctx)
 {
     struct scheduler *s = ctx;
-    for (;;) {
-        bool idle = !batch_running(s->batch) && !s->waiting && !s->forking;
-        struct queue_item *i = idle ? queue_wait(s->inbox) : queue_take(s->inbox), *next;
-        if (idle && !i) return NULL; /* closed */
-        for (; i; i = next) {
-            next = i->next;
-            push(&s->waiting, job_of(i));
-        }
-        if (atomic_load(&s->stopping)) cancel_all(s);
-        admit(s);
-        if (batch_running(s->batch)) step(s);
+    for (bool more = false;;) {
+        if (s->stopped && !more && !s->waiting && !s->forking && !s->loading) return NULL;
+        take_mail(s, more ? queue_take(s->inbox) : queue_wait(s->inbox));
+        more = work(s);
     }
 }
 
@@ -361,7 +505,7 @@ static int check_job(struct scheduler *s, struct scheduler_job *job, struct err 
 int scheduler_submit(struct scheduler *s, struct scheduler_job *job, struct err *err)
 {
     if (check_job(s, job, err)) return -1;
-    job->fork = NULL;
+    job->fork = job->found = NULL;
     job->n_started = job->n_done = 0;
     pthread_mutex_lock(&s->lock);
     bool full = s->stats.n_waiting >= s->o.max_queue + s->o.max_streams - s->stats.n_running;
@@ -398,7 +542,9 @@ int scheduler_open(struct scheduler **out, struct engine *e, const struct schedu
     s->inbox = queue_new(NULL, NULL);
     s->stats.memory = engine_memory(e);
     pthread_mutex_init(&s->lock, NULL);
+    if (o->cache) prefix_cache_on_wake(o->cache, nudge, s);
     if (pthread_create(&s->thread, NULL, serve_jobs, s)) {
+        if (o->cache) prefix_cache_on_wake(o->cache, NULL, NULL);
         pthread_mutex_destroy(&s->lock);
         queue_free(s->inbox);
         batch_close(batch);
@@ -414,8 +560,9 @@ void scheduler_close(struct scheduler *s)
 {
     if (!s) return;
     atomic_store(&s->stopping, true);
-    queue_close(s->inbox);
+    queue_put(s->inbox, &s->stop);
     pthread_join(s->thread, NULL);
+    if (s->o.cache) prefix_cache_on_wake(s->o.cache, NULL, NULL);
     pthread_mutex_destroy(&s->lock);
     queue_free(s->inbox);
     batch_close(s->batch);

@@ -13,7 +13,11 @@
  * engine's memory beside those that run, so none of them can run out later. Groups (one per API key) take
  * turns: next is the oldest job of the group that has the fewest answers running.
  *
- * A job of several choices feeds its prompt once; the others are forks. */
+ * A job of several choices feeds its prompt once; the others are forks.
+ *
+ * With a prefix cache a prompt is fed from the longest beginning on that its tenant's earlier prompts left there
+ * (engine/prefix_cache.h); entries make room for what a job reserves. While one is read from disk its job holds a
+ * place and its memory, and the others go on. */
 #pragma once
 #include <stdatomic.h>
 
@@ -26,6 +30,8 @@ struct scheduler_options {
     int max_streams; /* answers at once, 1..BATCH_MAX_SLOTS */
     int max_rows;    /* rows of a step, at least max_streams */
     int max_queue;   /* jobs that wait, 0..SCHEDULER_MAX_QUEUE: beyond that submit refuses */
+    struct prefix_cache
+        *cache; /* or NULL: none. Of the same engine; borrowed, and its thread's from here on */
 };
 
 /* The caller's memory, unchanged by the caller from scheduler_submit until the last call of done. */
@@ -35,8 +41,11 @@ struct scheduler_job {
     int n; /* choices, >= 1 */
     uint64_t seed;
     unsigned group;
-    /* max_tokens, max_context, sampling, parse, ignore_eos as for one answer; emit, ctx, snapshot and
-     * cancel are the scheduler's. */
+    uint8_t scope[32]; /* narrows the group for the cache: struct cache_tenant */
+    int n_system;      /* tokens of its system text (engine_system_length); 0: unknown */
+    bool no_cache;     /* neither look in the cache nor leave anything there */
+    /* max_tokens, max_context, sampling, parse, ignore_eos as for one answer; emit, ctx, snapshot, pause
+     * and cancel are the scheduler's. */
     struct generate_options generate;
     atomic_bool *cancel; /* once true, all choices end within a step; never NULL */
     /* On the engine's thread. event, drawn: as emit and drawn of generate_options. done: once for each choice, as
@@ -48,7 +57,9 @@ struct scheduler_job {
     void *ctx;
     /* the scheduler's own */
     struct queue_item item;
-    struct session *fork; /* at the prompt's last token, while choices wait for a place */
+    struct session *fork;  /* at the prompt's last token, while choices wait for a place */
+    struct session *found; /* in the cache, until the first choice begins */
+    struct cache_load load;
     int n_started, n_done;
     size_t bytes; /* reserved */
 };
@@ -72,5 +83,6 @@ struct scheduler_stats {
     uint64_t n_prompt_tokens, n_reused_tokens;
     uint64_t n_drafts, n_right;
     size_t reserved, memory; /* bytes */
+    struct prefix_stats cache;
 };
 struct scheduler_stats scheduler_stats(struct scheduler *s); /* any thread */

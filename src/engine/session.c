@@ -168,3 +168,8 @@ void session_drop_pending(struct session *s)
 {
     s->n = session_fed(s);
 }
+
+void session_keep(struct session *s)
+{
+    kv_keep(s->kv);
+}

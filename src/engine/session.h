@@ -69,3 +69,6 @@ MUST_USE int session_from(struct session **out, struct model *m, struct kv_pool 
 
 /* Forgets the tokens that were not fed: the session is then what its state says. */
 void session_drop_pending(struct session *s);
+
+/* For a cache: kv_keep of its state. */
+void session_keep(struct session *s);

@@ -302,33 +302,55 @@ static size_t place_bytes(const struct kv_layout *l, const struct place *p, int 
     return l->page_bytes ? ((size_t)fed + KV_PAGE - 1) / KV_PAGE * p->size : 0;
 }
 
-int session_save(const struct session *s, const uint8_t model_digest[32], const char *path,
-                 struct err *err)
+int state_copy_begin(struct state_copy *c, const struct session *s, const struct state_identity *id,
+                     struct err *err)
 {
-    const struct kv *kv = session_kv(s);
-    const struct kv_layout *l = kv_layout_of(kv);
+    const struct kv_layout *l = kv_layout_of(session_kv(s));
     struct place places[PLACES];
     places_of(l, places);
-    struct state_view v = {.id = state_identity_of(session_model(s), model_digest),
+    struct state_view v = {.id = *id,
                            .token_ids = (const uint8_t *)session_tokens(s),
                            .n_tokens = session_length(s),
                            .n_fed = session_fed(s),
                            .key = session_key(s)};
     for (int i = 0; i < PLACES; i++)
         v.section[places[i].section].size = place_bytes(l, &places[i], v.n_fed);
+    *c = (struct state_copy){.session = s};
+    return state_image_new(&c->image, &v, err);
+}
 
-    struct state_image image;
-    if (state_image_new(&image, &v, err)) return err_prefix(err, "%s", path);
-    for (int i = 0; i < PLACES; i++) {
-        const struct place *p = &places[i];
-        uint8_t *to = state_image_section(&image, p->section);
-        size_t left = v.section[p->section].size;
-        for (int block = p->paged ? 0 : KV_LIVE; left; block++, to += p->size, left -= p->size)
-            kv_read(kv, block, p->offset, to, p->size);
+bool state_copy_some(struct state_copy *c, size_t max_bytes)
+{
+    const struct kv *kv = session_kv(c->session);
+    const struct kv_layout *l = kv_layout_of(kv);
+    struct place places[PLACES];
+    places_of(l, places);
+    for (size_t copied = 0; c->place < PLACES && copied < max_bytes;) {
+        const struct place *p = &places[c->place];
+        size_t at = (size_t)c->block * p->size;
+        if (at == place_bytes(l, p, session_fed(c->session))) {
+            c->place++;
+            c->block = 0;
+            continue;
+        }
+        kv_read(kv, p->paged ? c->block : KV_LIVE, p->offset,
+                state_image_section(&c->image, p->section) + at, p->size);
+        copied += p->size;
+        c->block++;
     }
-    state_image_seal(&image);
-    int rc = file_replace(path, image.data, image.size, err);
-    free(image.data);
+    return c->place == PLACES;
+}
+
+int session_save(const struct session *s, const uint8_t model_digest[32], const char *path,
+                 struct err *err)
+{
+    struct state_copy c;
+    struct state_identity id = state_identity_of(session_model(s), model_digest);
+    if (state_copy_begin(&c, s, &id, err)) return err_prefix(err, "%s", path);
+    state_copy_some(&c, SIZE_MAX);
+    state_image_seal(&c.image);
+    int rc = file_replace(path, c.image.data, c.image.size, err);
+    free(c.image.data);
     return rc;
 }
 

@@ -92,6 +92,18 @@ void state_image_seal(struct state_image *image);
 /* The identity of sessions of a model in its mode; digest from weights_digest. */
 struct state_identity state_identity_of(const struct model *m, const uint8_t digest[32]);
 
+/* The file of a session, made in pieces, which nothing is fed to meanwhile: begin, copy until all is there, then
+ * state_image_seal, which needs the image only and may run on any thread. */
+struct state_copy {
+    struct state_image image;
+    const struct session *session; /* borrowed */
+    int place, block;              /* copied next */
+};
+MUST_USE int state_copy_begin(struct state_copy *c, const struct session *s,
+                              const struct state_identity *id, struct err *err);
+/* Copies max_bytes and what is left of a block then, at most. True: all is there. */
+bool state_copy_some(struct state_copy *c, size_t max_bytes);
+
 /* Saves s at path: written beside it, synced, renamed. */
 MUST_USE int session_save(const struct session *s, const uint8_t model_digest[32], const char *path,
                           struct err *err);

@@ -182,7 +182,7 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
                 struct err *err)
 {
     struct http_handler handler = {routes_request, routes_head, routes_error_body, NULL};
-    struct scheduler_options scheduling = {o->max_streams, o->max_rows, o->max_queue};
+    struct scheduler_options scheduling = {o->max_streams, o->max_rows, o->max_queue, NULL};
     *out = NULL;
     if (check_options(o, err)) return -1;
     struct server *s = xcalloc(1, sizeof *s);

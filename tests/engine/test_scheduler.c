@@ -154,7 +154,7 @@ static struct scheduler *open_scheduler(struct rig *r, int max_streams, int max_
 {
     struct scheduler *s = NULL;
     struct err err = {0};
-    struct scheduler_options o = {max_streams, max_rows, max_queue};
+    struct scheduler_options o = {max_streams, max_rows, max_queue, NULL};
     if (scheduler_open(&s, r->engine, &o, &err)) fail_msg("%s", err.message);
     return s;
 }
@@ -179,7 +179,8 @@ static void each_choice_is_the_answer_it_is_alone(void **state)
 {
     (void)state;
     enum { N = 24 };
-    static const struct scheduler_options shapes[] = {{1, 1, N}, {3, 7, N}, {8, 300, N}};
+    static const struct scheduler_options shapes[] = {
+        {1, 1, N, NULL}, {3, 7, N, NULL}, {8, 300, N, NULL}};
     struct rig r = rig_open(2 * MAX_CHOICES);
     struct random random = {11};
     struct board board;
