@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -28,10 +29,12 @@ enum {
     KEY_FAMILY,
     KEY_EFFORT,
     KEY_BODY,
+    KEY_CONNECTIONS,
     KEY_DRAIN
 };
 
 enum { DEFAULT_CONTEXT = 32768, MAX_KEY = 4096, MAX_CONFIG = 1 << 20 };
+enum { MAX_CONNECTIONS = 1 << 20, OTHER_FILES = 256 };
 
 struct options {
     struct open_options open;
@@ -56,6 +59,7 @@ static const struct argp_option option_table[] = {
     {"max-queue", KEY_QUEUE, "N", 0, "Requests that wait for a place; default 256", 2},
     {"ctx", KEY_CTX, "N", 0, "Most tokens of a prompt and its answer; default 32768", 2},
     {"max-body", KEY_BODY, "SIZE", 0, "Largest request, as 8M; default 64M", 2},
+    {"max-connections", KEY_CONNECTIONS, "N", 0, "More are closed at once; default 1024", 2},
     {"drain", KEY_DRAIN, "SECONDS", 0, "For answers under way when it is to stop; default 30", 2},
     {"family", KEY_FAMILY, "F", 0,
      "Prompt format: preview, official, v4.1; default as the model says", 2},
@@ -107,6 +111,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_BODY:
         o->server.http.max_body = fit_parse(arg);
         if (!o->server.http.max_body) argp_error(state, "--max-body %s: a size is wanted", arg);
+        return 0;
+    case KEY_CONNECTIONS:
+        o->server.http.max_connections =
+            (int)open_int(state, "--max-connections", arg, 1, MAX_CONNECTIONS);
         return 0;
     case KEY_DRAIN:
         o->server.drain_seconds = (int)open_int(state, "--drain", arg, 0, 86400);
@@ -191,11 +199,24 @@ static int read_key(struct options *o, struct err *err)
     return 0;
 }
 
+/* A connection is an open file; the limit that a process begins with is often 1024. */
+static void allow_files(int n_connections)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)n_connections + OTHER_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted) return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < wanted)
+        log_warn("serve: %d connections want %llu open files, the system allows %llu",
+                 n_connections, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
+}
+
 static int serve(struct options *o, struct err *err)
 {
     struct opened opened;
     struct server *server = NULL;
     if (read_key(o, err)) return -1;
+    allow_files(o->server.http.max_connections);
     struct engine_options engine = {.max_context = o->context,
                                     .n_sessions = o->server.max_streams,
                                     .memory = OPEN_WHAT_IS_LEFT,
