@@ -54,7 +54,7 @@ FUZZ_SRC := $(sort $(wildcard fuzz/fuzz_*.c))
 TOOL_SRC := $(sort $(wildcard tools/*.c bench/*.c))
 TOOL_BIN := $(TOOL_SRC:%.c=$B/%)
 
-.PHONY: all run test test-build test-llama test-train lint fuzz fuzz-build install clean help tools deps
+.PHONY: all run test test-build test-gates test-llama test-train lint fuzz fuzz-build install clean help tools deps
 .SECONDARY:
 
 all: deps $B/tenon
@@ -113,6 +113,12 @@ test:
 	@$(MAKE) --no-print-directory -j$(JOBS) test-build
 	@BUILD=$B tools/run-tests $(TESTS)
 
+# Does the server stand what clients may do to it? Minutes; GATES="--full hostile" for one as long as it should be.
+test-gates:
+	@tools/deps --check || tools/deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon
+	@BUILD=$B tests/gates/run $(GATES)
+
 # Optional: does llama.cpp read what Tenon writes? Builds llama.cpp (minutes), needs the network.
 test-llama: $B/tenon
 	@tools/test-llama $B/tenon
@@ -153,6 +159,6 @@ clean:
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
-	@echo "targets: all run test lint fuzz test-llama test-train tools install clean"
+	@echo "targets: all run test test-gates lint fuzz test-llama test-train tools install clean"
 
 -include $(shell [ -d $B ] && find $B -name '*.d' 2>/dev/null)
