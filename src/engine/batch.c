@@ -127,22 +127,31 @@ static int add_input(struct batch *b, int *n_in, const struct slot *s, int max_r
     return 0;
 }
 
+/* Whether rows of this slot count to those whose logits tell of prompts. */
+static bool is_telling(const struct slot *s)
+{
+    return !is_drawing(s) && generation_wants_prompt(s->generation);
+}
+
 /* Lays out the step; a job that cannot take part ends. Returns the number of inputs. */
 static int collect(struct batch *b)
 {
-    int n_in = 0, left = b->o.max_rows;
+    int n_in = 0, left = b->o.max_rows, telling = GENERATE_PROMPT_LOGITS;
     b->work = (struct batch_work){0};
     for (int prompts = 0; prompts < 2; prompts++) {
         if (prompts && left > b->prompt_rows) left = b->prompt_rows;
         for (int i = 0; i < b->n_running && left > 0;) {
             struct slot *s = &b->slots[i];
             struct err failure = {0};
-            if (is_drawing(s) == (bool)prompts) {
+            bool tells = is_telling(s);
+            int most = tells && telling < left ? telling : left;
+            if (is_drawing(s) == (bool)prompts || most == 0) {
                 i++;
-            } else if (add_input(b, &n_in, s, left, &failure)) {
+            } else if (add_input(b, &n_in, s, most, &failure)) {
                 end_job(b, s->generation, &failure);
             } else {
                 left -= b->inputs[n_in - 1].n;
+                telling -= tells ? b->inputs[n_in - 1].n : 0;
                 *(prompts ? &b->work.prompt_rows : &b->work.drawing) += b->inputs[n_in - 1].n;
                 i++;
             }

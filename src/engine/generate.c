@@ -25,6 +25,7 @@ struct generation {
     struct kv *kv;                    /* of the session, while a draft is in the step */
     int rows[1 + GENERATE_MAX_DRAFT]; /* the step's tokens then: one drawn, and the draft */
     int n_draft;                      /* in the step */
+    int n_told;                       /* rows of the step that tell of the prompt */
     bool done;
     struct generation_result result;
 };
@@ -160,10 +161,37 @@ static int draw_next(struct generation *g, const float *logits, int *drawn, stru
     return is_full(g) ? finish(g, FINISH_LENGTH, err) : 0;
 }
 
+bool generation_wants_prompt(const struct generation *g)
+{
+    return g->o.prompted && session_fed(g->session) < g->first;
+}
+
+/* The step's last n_told rows fed the tokens before [fed - n_told, fed): each tells of the token behind it, but
+ * for the last one of the prompt. Returns the logits of the last row. */
+static const float *tell_prompt(struct generation *g, const float *logits)
+{
+    const int32_t *tokens = session_tokens(g->session);
+    int fed = session_fed(g->session), n = g->n_told, n_top = g->o.sampling.logprobs;
+    for (int i = 0; i < n; i++) {
+        int next = fed - n + i + 1;
+        struct pick p = {0};
+        if (next == g->first) break;
+        p.id = tokens[next];
+        pick_report(&p, logits + (size_t)i * (size_t)g->vocab, g->vocab, n_top > 0 ? n_top : 0);
+        g->o.prompted(g->o.ctx, &p);
+    }
+    g->n_told = 0;
+    return logits + (size_t)(n - 1) * (size_t)g->vocab;
+}
+
 int generation_accept(struct generation *g, const float *logits, const float *streams,
                       struct err *err)
 {
     CHECK(!g->done, "the answer is complete");
+    if (g->n_told) {
+        logits = tell_prompt(g, logits);
+        if (session_fed(g->session) < g->first) return 0;
+    }
     if (g->prompt_done == 0) {
         g->prompt_done = clock_seconds();
         g->result.stats.prompt_seconds = g->prompt_done - g->began;
@@ -243,7 +271,10 @@ int generation_input(struct generation *g, int max_rows, struct model_input *in,
     if (g->wants_snapshot && before_last < max_rows) max_rows = before_last;
     int left = rows_to_pause(g);
     if (left < max_rows) max_rows = left;
+    bool tells = generation_wants_prompt(g);
+    if (tells && max_rows > GENERATE_PROMPT_LOGITS) max_rows = GENERATE_PROMPT_LOGITS;
     session_input(s, max_rows, in);
+    if (tells) in->n_logits = g->n_told = in->n;
     return 0;
 }
 

@@ -29,7 +29,10 @@ const char *finish_name(enum finish f);
 
 struct speculate;
 
-enum { GENERATE_MAX_DRAFT = 1 }; /* drafted tokens in a step */
+enum {
+    GENERATE_MAX_DRAFT = 1,      /* drafted tokens in a step */
+    GENERATE_PROMPT_LOGITS = 64, /* rows of prompts in a step whose logits are wanted: `prompted` */
+};
 
 struct generate_options {
     int max_tokens;  /* of the answer; -1: until the context is full; 0: feed the prompt only */
@@ -44,8 +47,11 @@ struct generate_options {
     struct parse_options parse;
     void (*emit)(void *ctx, const struct parse_event *e); /* or NULL; leaves the session alone */
     void (*drawn)(void *ctx, const struct pick *p); /* or NULL; each token, before its events */
-    void *ctx;                                      /* of emit, drawn, pause */
-    const atomic_bool *cancel;                      /* or NULL; looked at before each step */
+    /* Or NULL. Each token of the prompt but the first that is fed here, in order: its log-probability and the
+     * sampling.logprobs most likely there. Then the prompt is fed in smaller steps. */
+    void (*prompted)(void *ctx, const struct pick *p);
+    void *ctx;                 /* of emit, drawn, prompted, pause */
+    const atomic_bool *cancel; /* or NULL; looked at before each step */
     /* When not NULL, gets a fork just before the prompt's last token (the caller frees it): the point
      * where a later turn's prompt can differ, since that token opens or closes the reasoning. */
     struct session **snapshot;
@@ -92,6 +98,11 @@ MUST_USE int generation_run(struct generation *g, struct err *err);
 MUST_USE int generation_input(struct generation *g, int max_rows, struct model_input *in,
                               struct err *err);
 
+/* For a scheduler: whether every row of the next share wants its logits, since they tell of the prompt. Of such
+ * rows a step may hold GENERATE_PROMPT_LOGITS, of all answers together; a share that is one row does not
+ * count. */
+bool generation_wants_prompt(const struct generation *g);
+
 /* For a scheduler, between generation_input and the pass. The controller of its options; whether a draft may
  * come behind its share, which is then one token drawn before; and that draft, drawn from MTP's logits [V]
  * for that token: *in gets a row more and wants logits of both. False when there is to be none: it would
@@ -101,7 +112,7 @@ bool generation_wants_draft(const struct generation *g);
 bool generation_draft(struct generation *g, const float *mtp_logits, struct model_input *in);
 
 /* For a scheduler: draws from the logits of the session's last token, and of the draft behind it when it
- * is right: logits [1 or 2, V], and with a draft the streams [2, n D] of these rows. 1: the answer is
+ * is right, and tells of the prompt: logits [in->n_logits, V], and with a draft the streams [2, n D] of these rows. 1: the answer is
  * complete. Else the token drawn last is pending and wants to be fed. */
 MUST_USE int generation_accept(struct generation *g, const float *logits, const float *streams,
                                struct err *err);

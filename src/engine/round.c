@@ -9,9 +9,10 @@
 struct round {
     struct model *model;
     int n_max, vocab, width; /* width: values of a row's streams */
-    float *logits;           /* [n_max * (1 + GENERATE_MAX_DRAFT), V] */
-    float *streams;          /* [the same, width]; NULL without MTP, as what follows */
-    float *draft_logits;     /* [n_max, V] */
+    size_t n_rows;       /* of logits: n_max (1 + GENERATE_MAX_DRAFT) + GENERATE_PROMPT_LOGITS */
+    float *logits;       /* [n_rows, V] */
+    float *streams;      /* [n_rows, width]; NULL without MTP, as what follows */
+    float *draft_logits; /* [n_max, V] */
     struct model_draft *drafts;
     int *drafting; /* [n_max] the answers that draft */
     /* the last pass */
@@ -24,11 +25,12 @@ int round_new(struct round **out, struct model *m, int n, struct err *err)
 {
     const struct config *c = model_config(m);
     size_t size = (size_t)n, vocab = (size_t)c->vocab;
-    size_t rows = model_has_mtp(m) ? size * (1 + GENERATE_MAX_DRAFT) : size;
+    size_t rows = size * (model_has_mtp(m) ? 1 + GENERATE_MAX_DRAFT : 1) + GENERATE_PROMPT_LOGITS;
     struct round *r = calloc(1, sizeof *r);
     *out = NULL;
     if (!r) return err_set(err, ERR_LIMIT, "no memory for a step of %d answers", n);
-    *r = (struct round){.model = m, .n_max = n, .vocab = c->vocab, .width = c->hc_mult * c->dim};
+    *r = (struct round){
+        .model = m, .n_max = n, .vocab = c->vocab, .width = c->hc_mult * c->dim, .n_rows = rows};
     r->logits = malloc(rows * vocab * sizeof *r->logits);
     r->row = malloc(size * sizeof *r->row);
     bool bad = !r->logits || !r->row;
@@ -124,6 +126,7 @@ int round_run(struct round *r, struct generation *const *g, struct model_input *
         r->row[i] = rows;
         rows += in[i].n_logits;
     }
+    CHECK((size_t)rows <= r->n_rows, "%d rows of logits, room for %zu", rows, r->n_rows);
     struct model_output out = {.logits = rows ? r->logits : NULL,
                                .streams = n_added ? r->streams : NULL};
     if (model_forward(r->model, in, n, &out, NULL, err)) return -1;

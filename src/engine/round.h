@@ -21,7 +21,7 @@
 struct model_input;
 struct round;
 
-/* For steps of at most n answers. ERR_LIMIT when memory is out. m is borrowed. */
+/* For steps of at most n answers, and of GENERATE_PROMPT_LOGITS rows that tell of prompts. ERR_LIMIT when memory is out. m is borrowed. */
 MUST_USE int round_new(struct round **out, struct model *m, int n, struct err *err);
 void round_free(struct round *r); /* takes NULL */
 

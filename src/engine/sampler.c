@@ -264,28 +264,27 @@ static int draw(struct sampler *s, const struct sampler_key *key, int position)
     return c[n - 1].id;
 }
 
-/* Fills the most likely tokens and pick->logprob from the model's own logits. */
-static void report_logprobs(const struct sampler *s, const float *logits, struct pick *pick)
+void pick_report(struct pick *p, const float *logits, int vocab, int n_top)
 {
-    float m = logits[largest(logits, s->vocab)];
+    float m = logits[largest(logits, vocab)];
     double z = 0;
-    int n = 0, want = s->o.logprobs < s->vocab ? s->o.logprobs : s->vocab;
-    for (int i = 0; i < s->vocab; i++) {
+    int n = 0, want = n_top < vocab ? n_top : vocab;
+    for (int i = 0; i < vocab; i++) {
         z += (double)exp_or_zero(logits[i] - m);
         int at = n;
-        while (at > 0 && logits[i] > pick->top[at - 1].logprob)
+        while (at > 0 && logits[i] > p->top[at - 1].logprob)
             at--;
         if (at >= want) continue;
         if (n < want) n++;
         for (int j = n - 1; j > at; j--)
-            pick->top[j] = pick->top[j - 1];
-        pick->top[at] = (struct logprob){.id = i, .logprob = logits[i]};
+            p->top[j] = p->top[j - 1];
+        p->top[at] = (struct logprob){.id = i, .logprob = logits[i]};
     }
-    float log_z = fm_log((float)z);
+    double log_z = fm_log64(z);
     for (int j = 0; j < n; j++)
-        pick->top[j].logprob = (pick->top[j].logprob - m) - log_z;
-    pick->n_top = n;
-    pick->logprob = (logits[pick->id] - m) - log_z;
+        p->top[j].logprob = (float)((double)p->top[j].logprob - (double)m - log_z);
+    p->n_top = n;
+    p->logprob = (float)((double)logits[p->id] - (double)m - log_z);
 }
 
 int sampler_draw(struct sampler *s, const float *logits, const int32_t *history, int n,
@@ -310,6 +309,6 @@ int sampler_pick(struct sampler *s, const float *logits, const int32_t *history,
 {
     *out = (struct pick){0};
     if (sampler_draw(s, logits, history, n, key, &out->id, err)) return -1;
-    if (s->o.logprobs >= 0) report_logprobs(s, logits, out);
+    if (s->o.logprobs >= 0) pick_report(out, logits, s->vocab, s->o.logprobs);
     return 0;
 }

@@ -68,6 +68,11 @@ struct pick {
         top[SAMPLER_MAX_LOGPROBS]; /* the most likely, descending, ties to the lower id */
 };
 
+/* Fills logprob and top of p, whose id is set, from logits [V]: n_top of the most likely, 0..20. As
+ * ppl_logprobs (measure/ppl.h), bit for bit: with M = max l and Z = the sum of exp(l - M) in f64,
+ * l - M - log Z in f64, rounded. */
+void pick_report(struct pick *p, const float *logits, int vocab, int n_top);
+
 struct sampler;
 
 /* Scratch for one vocabulary; picks allocate nothing. */

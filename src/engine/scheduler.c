@@ -72,6 +72,12 @@ static struct cache_tenant tenant_of(const struct scheduler_job *job)
     return t;
 }
 
+/* The cache has no logits of a prompt: one that wants them is fed whole. */
+static bool uses_cache(const struct scheduler *s, const struct scheduler_job *job)
+{
+    return uses_cache(s, job) && !job->prompted;
+}
+
 /* What a job reserves or gives back is taken from the cache, or it may grow into it. */
 static void limit_cache(struct scheduler *s)
 {
@@ -85,15 +91,14 @@ static void limit_cache(struct scheduler *s)
 static void find_beginning(struct scheduler *s, struct scheduler_job *job)
 {
     struct cache_tenant t = tenant_of(job);
-    if (s->o.cache && !job->no_cache)
-        job->found = prefix_cache_find(s->o.cache, &t, job->ids, job->n_ids);
+    if (uses_cache(s, job)) job->found = prefix_cache_find(s->o.cache, &t, job->ids, job->n_ids);
 }
 
 static void keep_state(struct scheduler *s, const struct scheduler_job *job,
                        const struct session *session)
 {
     struct cache_tenant t = tenant_of(job);
-    if (!s->o.cache || job->no_cache) return;
+    if (!uses_cache(s, job)) return;
     bool to_disk =
         prefix_cache_wants_disk(s->o.cache, job->n_system, job->n_ids, session_fed(session));
     prefix_cache_store(s->o.cache, &t, session, to_disk);
@@ -104,7 +109,7 @@ static bool load_beginning(struct scheduler *s, struct scheduler_job *job)
 {
     struct cache_tenant t = tenant_of(job);
     int have = job->found ? session_fed(job->found) : 0;
-    return s->o.cache && !job->no_cache &&
+    return uses_cache(s, job) &&
            prefix_cache_load(s->o.cache, &job->load, &t, job->ids, job->n_ids, have);
 }
 
@@ -208,6 +213,12 @@ static void on_drawn(void *ctx, const struct pick *p)
     if (t->job->drawn) t->job->drawn(t->job->ctx, t->choice, p);
 }
 
+static void on_prompted(void *ctx, const struct pick *p)
+{
+    struct stream *t = ctx;
+    t->job->prompted(t->job->ctx, p);
+}
+
 /* --- the beginning of an answer --- */
 
 /* The session of the next choice: the prompt, of which a beginning may have been fed already; or a fork of it
@@ -241,13 +252,14 @@ static void start_choice(struct scheduler *s, struct scheduler_job *job)
         t++;
     *t = (struct stream){s, NULL, job->n_started, NULL};
     bool feeds_for_all = job->n_started == 0 && job->n > 1;
-    bool caches = job->n_started == 0 && s->o.cache && !job->no_cache;
+    bool caches = job->n_started == 0 && uses_cache(s, job);
     int rc = make_session(s, job, &t->session, &err);
     if (rc == 0) {
         struct batch_job b = {
             .session = t->session, .generate = job->generate, .done = on_done, .ctx = t};
         b.generate.emit = on_event;
         b.generate.drawn = on_drawn;
+        b.generate.prompted = job->prompted && job->n_started == 0 ? on_prompted : NULL;
         b.generate.ctx = t;
         b.generate.cancel = job->cancel;
         b.generate.snapshot = feeds_for_all ? &job->fork : NULL;

@@ -52,6 +52,9 @@ struct scheduler_job {
      * batch_job.done; FINISH_CANCELLED too. After the last one the job is the caller's again. */
     void (*event)(void *ctx, int choice, const struct parse_event *e);
     void (*drawn)(void *ctx, int choice, const struct pick *p); /* or NULL */
+    /* Or NULL; as prompted of generate_options, from the first choice alone: every token of the prompt but its
+     * first. So nothing of the prompt may come from elsewhere than this job's own steps. */
+    void (*prompted)(void *ctx, const struct pick *p);
     void (*done)(void *ctx, int choice, const struct generation_result *r,
                  const struct err *failure);
     void *ctx;

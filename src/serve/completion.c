@@ -33,17 +33,37 @@ static int check_length(const struct exchange *x, int i, const struct completion
     return -1;
 }
 
-/* Limits the tokens whose log-probabilities an answer holds. */
+/* Limits the tokens whose log-probabilities an answer holds: those of the prompts if they are echoed, and
+ * without a stream those drawn. */
 static int limit_logprobs(const struct exchange *x, struct completion_request *r,
                           struct api_error *e)
 {
-    int most = MAX_NAMES / (2 + r->sampling.logprobs) / (r->n * r->n_prompts);
-    if (!r->logprobs || r->stream) return 0;
-    if (r->max_tokens < 0) r->max_tokens = most;
-    if (r->max_tokens <= most) return 0;
-    (void)x;
+    size_t most = MAX_NAMES / (2 + (size_t)r->sampling.logprobs) / (size_t)r->n, n = 0;
+    for (int i = 0; r->echo && i < r->n_prompts; i++)
+        n += completion_ids(x, i)->n;
+    if (n > most)
+        return api_refuse(e, 400, "prompt",
+                          "logprobs of %zu tokens of prompts for each of %d choices are too many, "
+                          "allowed are %zu",
+                          n, r->n, most);
+    int left = (int)((most - n) / (size_t)r->n_prompts);
+    if (r->stream) return 0;
+    if (r->max_tokens < 0) r->max_tokens = left;
+    if (r->max_tokens <= left) return 0;
     return api_refuse(e, 400, "max_tokens",
-                      "logprobs of more than %d tokens for each choice want a stream", most);
+                      "logprobs of more than %d tokens for each choice want a stream", left);
+}
+
+/* The first token of each prompt has no log-probability; a BOS that the server put there is not in the text. */
+static void begin_logs(struct exchange *x, struct completion *c)
+{
+    int bos = prompt_bos(engine_tokenizer(x->server->engine));
+    for (int i = 0; i < c->request.n_prompts; i++) {
+        int first = completion_ids(x, i)->data[0];
+        bool is_text = c->request.prompts[i].text != NULL;
+        token_log_add(&c->prompts[i], first, NULL, is_text && c->request.bos && first == bos);
+        c->failed |= c->prompts[i].failed;
+    }
 }
 
 static void fill_job(struct exchange *x, struct scheduler_job *job,
@@ -83,15 +103,17 @@ int completion_prepare(struct exchange *x, json_t *body, enum completion_shape s
     for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++)
         buf_init(&c->choices[i].text, MAX_TEXT);
     if (completion_request_read(r, body, shape, e) || check_request(x->server, r, e) ||
-        limit_logprobs(x, r, e) ||
         (r->n_prompts > 1 && exchange_add_prompts(x, r->n_prompts - 1, e)))
         return -1;
-    uint64_t seed = r->has_seed ? r->seed : sampling_new_seed();
-    for (int i = 0; i < r->n_prompts; i++) {
+    for (int i = 0; i < r->n_prompts; i++)
         if (completion_prompt_ids(r, i, t, list_of(x, i), e) || check_length(x, i, r, e)) return -1;
+    if (r->logprobs && limit_logprobs(x, r, e)) return -1;
+    uint64_t seed = r->has_seed ? r->seed : sampling_new_seed();
+    for (int i = 0; i < r->n_prompts; i++)
         fill_job(x, i == 0 ? &x->job : &x->more[i - 1].job, r, seed);
-    }
     x->wants_picks = r->logprobs || r->return_tokens;
+    x->wants_prompts = r->logprobs && r->echo;
+    if (x->wants_prompts) begin_logs(x, c);
     return 0;
 }
 
@@ -102,6 +124,7 @@ void completion_fini(struct exchange *x)
     for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++) {
         buf_fini(&c->choices[i].text);
         token_log_fini(&c->choices[i].log);
+        token_log_fini(&c->prompts[i]);
     }
     completion_request_fini(&c->request);
     free(c);
@@ -131,6 +154,14 @@ void completion_drawn(struct exchange *x, int choice, const struct pick *p)
     const struct engine *e = x->server->engine;
     token_log_add(&c->choices[choice].log, p->id, p,
                   p->id == engine_eos(e) && !c->request.ignore_eos);
+}
+
+void completion_prompted(struct exchange *x, int first_choice, const struct pick *p)
+{
+    struct completion *c = x->request;
+    struct token_log *log = &c->prompts[completion_prompt_of(x, first_choice)];
+    token_log_add(log, p->id, p, false);
+    c->failed |= log->failed;
 }
 
 /* ---- afterwards ---- */
@@ -166,12 +197,16 @@ json_t *completion_logprobs(struct exchange *x, int choice)
     struct completion *c = x->request;
     struct completion_choice *one = &c->choices[choice];
     if (!c->request.logprobs) return json_null();
+    const struct tokenizer *t = engine_tokenizer(x->server->engine);
     json_t *lists = token_log_json();
-    if (!lists ||
-        !token_log_write(&one->log, 0, engine_tokenizer(x->server->engine), &one->chars, lists)) {
-        json_decref(lists);
-        return NULL;
-    }
+    bool ok = lists != NULL;
+    if (ok && c->request.echo && !one->told)
+        ok =
+            token_log_write(&c->prompts[completion_prompt_of(x, choice)], 0, t, &one->chars, lists);
+    ok = ok && token_log_write(&one->log, 0, t, &one->chars, lists);
+    one->told = true;
     one->log.n = one->log.n_tops = 0;
-    return lists;
+    if (ok) return lists;
+    json_decref(lists);
+    return NULL;
 }

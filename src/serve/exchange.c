@@ -208,18 +208,28 @@ static void on_event(void *ctx, int choice, const struct parse_event *e)
     queue_put(x->server->mailbox, &m->item);
 }
 
-static void on_drawn(void *ctx, int choice, const struct pick *p)
+static void put_pick(struct exchange *x, enum message_kind kind, int choice, const struct pick *p)
 {
-    const struct exchange_part *part = ctx;
-    struct exchange *x = part->x;
     struct message *m = malloc(sizeof *m + sizeof *p);
     if (!m) {
         lose(x);
         return;
     }
-    *m = (struct message){.x = x, .kind = MESSAGE_DRAWN, .choice = part->first + choice};
+    *m = (struct message){.x = x, .kind = kind, .choice = choice};
     memcpy(m + 1, p, sizeof *p);
     queue_put(x->server->mailbox, &m->item);
+}
+
+static void on_drawn(void *ctx, int choice, const struct pick *p)
+{
+    const struct exchange_part *part = ctx;
+    put_pick(part->x, MESSAGE_DRAWN, part->first + choice, p);
+}
+
+static void on_prompted(void *ctx, const struct pick *p)
+{
+    const struct exchange_part *part = ctx;
+    put_pick(part->x, MESSAGE_PROMPTED, part->first, p);
 }
 
 static struct choice_end end_of(const struct generation_result *r)
@@ -263,6 +273,7 @@ static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids 
     job->cancel = &x->cancel;
     job->event = on_event;
     job->drawn = x->wants_picks ? on_drawn : NULL;
+    job->prompted = x->wants_prompts ? on_prompted : NULL;
     job->done = on_done;
     job->ctx = part;
     if (scheduler_submit(x->server->scheduler, job, &err) == 0) return 0;
@@ -321,11 +332,16 @@ static void take_event(struct message *m)
     x->api->event(x, m->choice, &m->event);
 }
 
-static void take_drawn(struct message *m)
+static void take_pick(struct message *m)
 {
+    struct exchange *x = m->x;
     struct pick pick;
     memcpy(&pick, m + 1, sizeof pick);
-    if (m->x->http && !m->x->error.status) m->x->api->drawn(m->x, m->choice, &pick);
+    if (!x->http || x->error.status) return;
+    if (m->kind == MESSAGE_DRAWN)
+        x->api->drawn(x, m->choice, &pick);
+    else
+        x->api->prompted(x, m->choice, &pick);
 }
 
 static void take_end(struct message *m)
@@ -362,7 +378,8 @@ void exchange_take(struct message *m)
         free(m);
         break;
     case MESSAGE_DRAWN:
-        take_drawn(m);
+    case MESSAGE_PROMPTED:
+        take_pick(m);
         free(m);
         break;
     default:

@@ -59,6 +59,9 @@ struct api {
     bool (*streams)(const struct exchange *x);
     void (*event)(struct exchange *x, int choice, const struct parse_event *e);
     void (*drawn)(struct exchange *x, int choice, const struct pick *p); /* when x->wants_picks */
+    /* When x->wants_prompts: each token of a prompt but its first, before the events of its choices, which begin
+     * with this one. */
+    void (*prompted)(struct exchange *x, int first_choice, const struct pick *p);
     void (*ended)(struct exchange *x, int choice, const struct choice_end *end);
     void (*complete)(struct exchange *x); /* all choices have ended: writes what is left */
     void (*fini)(struct exchange *x);     /* frees x->request; also after a failed prepare */
@@ -79,10 +82,11 @@ struct exchange {
     struct exchange_part part;  /* of job */
     struct exchange_more *more; /* [n_more]; exchange_add_prompt makes them */
     int n_more;
-    int n_choices;     /* of all prompts */
-    struct buf answer; /* with `answered`: the JSON to reply with, and nothing is generated */
-    bool answered;     /* set by prepare */
-    bool wants_picks;  /* of each token, as it is drawn */
+    int n_choices;      /* of all prompts */
+    struct buf answer;  /* with `answered`: the JSON to reply with, and nothing is generated */
+    bool answered;      /* set by prepare */
+    bool wants_picks;   /* of each token, as it is drawn */
+    bool wants_prompts; /* the log-probabilities of the prompts' tokens */
     atomic_bool cancel;
     atomic_bool lost; /* an event found no memory: the answer has a hole */
     struct api_error error;

@@ -32,7 +32,13 @@ struct server {
 };
 
 /* From the engine or the prepare thread to the I/O thread. */
-enum message_kind { MESSAGE_PREPARED, MESSAGE_EVENT, MESSAGE_DRAWN, MESSAGE_ENDED };
+enum message_kind {
+    MESSAGE_PREPARED,
+    MESSAGE_EVENT,
+    MESSAGE_DRAWN,
+    MESSAGE_PROMPTED,
+    MESSAGE_ENDED
+};
 
 struct message {
     struct queue_item item;
@@ -40,7 +46,7 @@ struct message {
     enum message_kind kind;
     int choice;
     struct parse_event
-        event;          /* MESSAGE_EVENT: its text lies behind the message; MESSAGE_DRAWN: a pick */
+        event; /* MESSAGE_EVENT: its text lies behind the message; MESSAGE_DRAWN, MESSAGE_PROMPTED: a pick */
     struct err failure; /* MESSAGE_ENDED */
 };
 

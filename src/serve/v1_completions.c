@@ -141,6 +141,7 @@ const struct api completions_api = {.id_prefix = "cmpl-",
                                     .streams = completion_streams,
                                     .event = event,
                                     .drawn = completion_drawn,
+                                    .prompted = completion_prompted,
                                     .ended = ended,
                                     .complete = complete,
                                     .fini = completion_fini};

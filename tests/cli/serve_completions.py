@@ -6,6 +6,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 
 from serve_client import MODEL, TENON, Server, events
 
@@ -200,6 +201,64 @@ def logprobs_have_the_shape_of_completions(server):
 
 
 @check
+def echoed_logprobs_are_those_of_an_evaluation(server):
+    """The mean of one window of `tenon eval --ppl`, to the last digit that it prints."""
+    bos = ids_of("<｜begin▁of▁sentence｜>")
+    for text in (TEXT, TEXT * 9):
+        ids = ids_of(text)
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(text)
+            file.flush()
+            out = subprocess.run([TENON, "eval", MODEL, "--ppl", file.name, "--window",
+                                  str(len(ids) + 1), "--skip", "0", "--json"],
+                                 capture_output=True, text=True, check=True).stdout
+        want = json.loads(out)["result"]["nll"]["value"]
+        for prompt in (text, bos + ids):
+            got = complete(server, prompt=prompt, echo=True, logprobs=1, max_tokens=0)[1]
+            logprobs = got["choices"][0]["logprobs"]
+            assert len(logprobs["tokens"]) == len(ids) + 1 == got["usage"]["prompt_tokens"]
+            assert logprobs["token_logprobs"][0] is None and logprobs["top_logprobs"][0] is None
+            nll = 0.0
+            for p in logprobs["token_logprobs"][1:]:
+                nll -= p
+            assert f"{nll / len(ids):.12g}" == f"{want:.12g}", (nll / len(ids), want)
+
+
+@check
+def echoed_logprobs_are_the_same_however_they_are_asked_for(server):
+    """Whole, as a stream, of several prompts, of several choices; and they go on with the tokens drawn."""
+    prompts = [TEXT * 5, "3 + 4 =", "x"]
+    fields = {"echo": True, "logprobs": 2, "max_tokens": 6, "temperature": 1, "seed": 8}
+    alone = [complete(server, prompt=p, **fields)[1]["choices"][0] for p in prompts]
+    for prompt, choice in zip(prompts, alone):
+        found = choice["logprobs"]
+        assert choice["text"].startswith(prompt) and len({len(v) for v in found.values()}) == 1
+        drawn = complete(server, prompt=prompt, **{**fields, "echo": False})[1]["choices"][0]
+        n = len(drawn["logprobs"]["tokens"])
+        for name in ("tokens", "token_logprobs", "top_logprobs"):
+            assert found[name][-n:] == drawn["logprobs"][name], name
+        for token, at in zip(found["tokens"][1:], found["text_offset"][1:]):
+            is_end = token.startswith("<｜end") or token.startswith("bytes:")
+            assert is_end or choice["text"][at:].startswith(token), (token, at)
+    together = complete(server, prompt=prompts, n=2, **fields)[1]["choices"]
+    for i, choice in enumerate(together):
+        want = alone[i // 2]
+        n = len(want["logprobs"]["tokens"]) - 6
+        if i % 2 == 0:
+            assert {**choice, "index": 0} == want, (choice, want)
+        for name, values in choice["logprobs"].items():
+            assert values[:n] == want["logprobs"][name][:n], (name, i)
+    found = [{name: [] for name in alone[0]["logprobs"]} for _ in together]
+    text = [""] * len(together)
+    for chunk in events(complete(server, prompt=prompts, n=2, stream=True, **fields)[1]):
+        for c in chunk["choices"]:
+            text[c["index"]] += c["text"]
+            for name, values in (c["logprobs"] or {}).items():
+                found[c["index"]][name] += values
+    assert found == [c["logprobs"] for c in together] and text == [c["text"] for c in together]
+
+
+@check
 def bad_completions_are_refused(server):
     good = {"model": "deepseek-chat", "prompt": "x"}
     for fields, status, words in (
@@ -215,6 +274,8 @@ def bad_completions_are_refused(server):
             ({"grammar": "root ::= x"}, 400, "grammar"), ({"model": "gpt-4"}, 404, "gpt-4"),
             ({"logit_bias": {"999999": 1}}, 400, "999999"),
             ({"logprobs": 20, "max_tokens": 100000}, 400, "stream"),
+            ({"logprobs": 20, "echo": True, "n": 16, "stream": True, "prompt": "1 + " * 400}, 400,
+             "too many"),
             ({"prompt": "1 + " * 4000}, 400, "maximum context length is 2048 tokens")):
         refused(server, "/v1/completions", {**good, **fields}, status, words)
     refused(server, "/completion", {"prompt": ["a", "b"]}, 400, "prompt")

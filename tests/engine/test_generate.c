@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/history.h"
+#include "measure/ppl.h"
+#include "model/model.h"
 
 static const char ZETA[] = "tests/golden/zeta";
 
@@ -256,6 +258,103 @@ static void logprobs_come_with_the_tokens(void **state)
     rig_close(&r);
 }
 
+struct told {
+    int n;
+    struct pick picks[300];
+};
+
+static void keep_told(void *ctx, const struct pick *p)
+{
+    struct told *t = ctx;
+    CHECK(t->n < 300, "%d tokens told of", t->n);
+    t->picks[t->n++] = *p;
+}
+
+/* Each token of the prompt has, bit for bit, what the logits of the token before say, and what evaluations
+ * compute of them, whatever the steps; and the answer is what it is without. */
+static void the_prompt_is_told_of(void **state)
+{
+    (void)state;
+    enum { N = 200 };
+    static const int chunks[] = {1, 7, 64, 1000};
+    struct rig r = rig_open(MODE_DEFAULT);
+    int vocab = engine_vocab(r.engine);
+    float *logits = xcalloc((size_t)vocab, sizeof *logits),
+          *lp = xcalloc((size_t)vocab, sizeof *lp);
+    static struct told told[4];
+    struct generate_options o = engine_generate_options(r.engine, false);
+    o.ignore_eos = true;
+    o.max_tokens = 5;
+    struct session *s = prompt(&r, N);
+    struct generation *g = generate(s, &o);
+    int32_t want[5];
+    memcpy(want, generation_result(g)->ids, sizeof want);
+    generation_close(g);
+    session_free(s);
+    for (int k = 0; k < 4; k++) {
+        told[k] = (struct told){0};
+        o.chunk = chunks[k];
+        o.prompted = keep_told;
+        o.ctx = &told[k];
+        o.sampling.logprobs = 3;
+        s = prompt(&r, N);
+        g = generate(s, &o);
+        assert_int_equal(told[k].n, N - 1);
+        assert_memory_equal(generation_result(g)->ids, want, sizeof want);
+        generation_close(g);
+        session_free(s);
+    }
+    s = prompt(&r, N);
+    for (int i = 0; i + 1 < N; i++) {
+        struct err err = {0};
+        if (session_feed(s, i + 1, 1, logits, NULL, &err)) fail_msg("%s", err.message);
+        ppl_logprobs(logits, vocab, lp);
+        for (int k = 0; k < 4; k++) {
+            const struct pick *p = &told[k].picks[i];
+            assert_int_equal(p->id, r.tokens[i + 1]);
+            assert_memory_equal(&p->logprob, &lp[p->id], sizeof(float));
+            assert_int_equal(p->n_top, 3);
+            for (int t = 0; t < 3; t++) {
+                assert_memory_equal(&p->top[t].logprob, &lp[p->top[t].id], sizeof(float));
+                assert_true(t == 0 || p->top[t].logprob <= p->top[t - 1].logprob);
+            }
+        }
+    }
+    session_free(s);
+    free(logits);
+    free(lp);
+    rig_close(&r);
+}
+
+/* What is in the state already is not told of: only what is fed. */
+static void only_what_is_fed_is_told_of(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(MODE_DEFAULT);
+    static struct told whole, rest;
+    struct generate_options o = engine_generate_options(r.engine, false);
+    o.max_tokens = 0;
+    o.prompted = keep_told;
+    for (int fed = 0; fed <= 100; fed += 50) {
+        struct told *told = fed ? &rest : &whole;
+        struct err err = {0};
+        struct session *s = prompt(&r, 120);
+        *told = (struct told){0};
+        if (fed && session_feed(s, fed, 30, NULL, NULL, &err)) fail_msg("%s", err.message);
+        o.ctx = told;
+        generation_close(generate(s, &o));
+        assert_int_equal(told->n, 119 - fed);
+        for (int i = 0; i < told->n; i++) {
+            assert_int_equal(told->picks[i].id, whole.picks[fed + i].id);
+            assert_memory_equal(&told->picks[i].logprob, &whole.picks[fed + i].logprob,
+                                sizeof(float));
+            assert_int_equal(told->picks[i].n_top, 0);
+        }
+        session_free(s);
+    }
+    rig_close(&r);
+}
+
 /* ---- history ---- */
 
 /* Answers prompt through h, and through a fresh session: the same ids. Returns what was reused. */
@@ -391,6 +490,8 @@ int main(void)
         cmocka_unit_test(cancelling_is_a_finish),
         cmocka_unit_test(no_tokens_wanted_feeds_the_prompt),
         cmocka_unit_test(logprobs_come_with_the_tokens),
+        cmocka_unit_test(the_prompt_is_told_of),
+        cmocka_unit_test(only_what_is_fed_is_told_of),
         cmocka_unit_test(a_new_prompt_starts_from_the_longest_snapshot),
         cmocka_unit_test(history_keeps_a_bounded_number_of_snapshots),
         cmocka_unit_test(conversations_that_are_left_free_their_pages),

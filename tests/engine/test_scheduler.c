@@ -52,6 +52,8 @@ struct question {
     atomic_bool cancel;
     struct answer answers[MAX_CHOICES];
     struct board *board;
+    int n_told; /* tokens of the prompt */
+    struct pick told[200];
     int *order; /* gets the place at which the first choice ended */
     bool cancel_after_first;
 };
@@ -116,6 +118,13 @@ static void no_event(void *ctx, int choice, const struct parse_event *e)
     (void)e;
 }
 
+static void keep_told(void *ctx, const struct pick *p)
+{
+    struct question *q = ctx;
+    CHECK(q->n_told < 200, "%d tokens told of", q->n_told);
+    q->told[q->n_told++] = *p;
+}
+
 static struct question question_at(struct rig *r, struct board *b, int first, int n, int n_tokens)
 {
     struct question q = {.board = b};
@@ -139,6 +148,8 @@ static struct question random_question(struct rig *r, struct board *b, struct ra
     q.job.group = (unsigned)random_int(random, 0, 2);
     q.job.generate.ignore_eos = random_int(random, 0, 1);
     q.job.generate.sampling.temperature = random_int(random, 0, 1) ? 0 : 1.5f;
+    q.job.generate.sampling.logprobs = random_int(random, -1, 2);
+    q.job.prompted = random_int(random, 0, 1) ? keep_told : NULL;
     return q;
 }
 
@@ -159,17 +170,20 @@ static struct scheduler *open_scheduler(struct rig *r, int max_streams, int max_
     return s;
 }
 
-static void answer_alone(struct rig *r, const struct question *q, int choice, struct answer *out)
+/* The first choice alone tells of the prompt. */
+static void answer_alone(struct rig *r, struct question *q, int choice, struct answer *out)
 {
+    struct generate_options o = q->job.generate;
     struct session *s = NULL;
+    o.prompted = choice == 0 ? q->job.prompted : NULL;
+    o.ctx = q;
     struct generation *g = NULL;
     struct err err = {0};
     if (engine_session_new(&s, r->engine, &err) ||
         session_append(s, q->job.ids, q->job.n_ids, &err))
         fail_msg("%s", err.message);
     session_set_key(s, (struct sampler_key){q->job.seed, (uint32_t)choice});
-    if (generation_open(&g, s, &q->job.generate, &err) || generation_run(g, &err))
-        fail_msg("%s", err.message);
+    if (generation_open(&g, s, &o, &err) || generation_run(g, &err)) fail_msg("%s", err.message);
     keep(out, generation_result(g));
     generation_close(g);
     session_free(s);
@@ -208,7 +222,10 @@ static void each_choice_is_the_answer_it_is_alone(void **state)
         scheduler_close(s);
         assert_int_equal(stats.reserved, 0);
         assert_int_equal(stats.n_waiting, 0);
-        for (int i = 0; i < N; i++)
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(got[i].n_told, want[i].n_told);
+            assert_int_equal(want[i].n_told, want[i].job.prompted ? want[i].job.n_ids - 1 : 0);
+            assert_memory_equal(got[i].told, want[i].told, sizeof got[i].told);
             for (int c = 0; c < want[i].job.n; c++) {
                 const struct answer *a = &want[i].answers[c], *b = &got[i].answers[c];
                 assert_int_equal(b->calls, 1);
@@ -217,6 +234,7 @@ static void each_choice_is_the_answer_it_is_alone(void **state)
                 assert_int_equal(b->n, a->n);
                 assert_memory_equal(b->ids, a->ids, (size_t)a->n * sizeof *a->ids);
             }
+        }
         free(got);
     }
     board_fini(&board);
