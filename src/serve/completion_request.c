@@ -5,27 +5,12 @@
 #include <string.h>
 
 #include "serve/chat_request.h"
+#include "serve/token_ids.h"
 #include "text/prompt.h"
 
 enum { MAX_PREFIX = 64 << 20, MAX_EXTRA = 1024, MAX_FILE_NAME = 4096 };
 
 /* ---- the prompt ---- */
-
-/* A list of ids, called path. Whether they name tokens is seen later. */
-static int check_ids(const struct fields *f, const char *path, const json_t *list)
-{
-    size_t n = json_array_size(list);
-    if (n == 0) return field_refuse(f, 400, path, "is empty");
-    for (size_t i = 0; i < n; i++) {
-        const json_t *id = json_array_get(list, i);
-        json_int_t value = json_integer_value(id);
-        if (!json_is_integer(id))
-            return field_refuse(f, 400, path, "element %zu is no token id", i);
-        if (value < 0 || value > INT_MAX)
-            return field_refuse(f, 422, path, "element %zu is %lld, no token id", i, value);
-    }
-    return 0;
-}
 
 static int read_texts(struct completion_request *r, const struct fields *f)
 {
@@ -46,7 +31,7 @@ static int read_id_lists(struct completion_request *r, const struct fields *f, j
         const json_t *ids = json_array_get(list, (size_t)i);
         snprintf(path, sizeof path, "prompt[%d]", i);
         if (!json_is_array(ids)) return field_refuse(f, 400, path, "must be a list of token ids");
-        if (check_ids(f, path, ids)) return -1;
+        if (token_ids_check(f, path, ids)) return -1;
         r->prompts[i].ids = ids;
     }
     return 0;
@@ -64,7 +49,7 @@ static int read_prompt(struct completion_request *r, const struct fields *f)
     if (!json_is_integer(first)) return read_texts(r, f);
     r->n_prompts = 1;
     r->prompts[0].ids = prompt;
-    return check_ids(f, "prompt", prompt);
+    return token_ids_check(f, "prompt", prompt);
 }
 
 static int read_one_prompt(struct completion_request *r, const struct fields *f)
@@ -236,45 +221,6 @@ void completion_request_fini(struct completion_request *r)
 
 /* ---- to ids ---- */
 
-/* Refuses with what a step towards the ids said. */
-static int refuse_ids(const struct ids *out, const struct err *err, struct api_error *e)
-{
-    if (err->code == ERR_LIMIT && out->n >= out->max)
-        return api_refuse(e, 400, "prompt", "the prompt is too long: %s", err->message);
-    return api_refuse_err(e, err);
-}
-
-static int add_ids(const json_t *list, const struct tokenizer *t, struct ids *out,
-                   struct api_error *e)
-{
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        struct err err = {0};
-        size_t size;
-        int id = (int)json_integer_value(json_array_get(list, i));
-        if (!tokenizer_piece(t, id, &size))
-            return api_refuse(e, 400, "prompt",
-                              "prompt: %d at position %zu names no token of 0..%d", id, i,
-                              tokenizer_count(t) - 1);
-        if (ids_add(out, id, &err)) return refuse_ids(out, &err, e);
-    }
-    return 0;
-}
-
-static int add_text(const char *text, bool bos, const struct tokenizer *t, struct ids *out,
-                    struct api_error *e)
-{
-    struct err err = {0};
-    size_t size = 0;
-    int id = bos ? prompt_bos(t) : -1;
-    if (id >= 0) {
-        const char *spelled = tokenizer_piece(t, id, &size);
-        if (strncmp(text, spelled, size) == 0) text += size;
-        if (ids_add(out, id, &err)) return refuse_ids(out, &err, e);
-    }
-    if (tokenizer_encode(t, text, strlen(text), false, out, &err)) return refuse_ids(out, &err, e);
-    return 0;
-}
-
 static int add_fim(const struct completion_request *r, const char *prefix,
                    const struct tokenizer *t, struct ids *out, struct api_error *e)
 {
@@ -286,7 +232,7 @@ static int add_fim(const struct completion_request *r, const char *prefix,
     if (rc == 0) rc = prompt_tokenize(&p, t, out, &err);
     if (rc == 0) rc = tokenizer_encode(t, r->begun, strlen(r->begun), false, out, &err);
     prompt_fini(&p);
-    return rc ? refuse_ids(out, &err, e) : 0;
+    return rc ? token_ids_refuse(out, "prompt", &err, e) : 0;
 }
 
 int completion_prompt_ids(const struct completion_request *r, int i, const struct tokenizer *t,
@@ -297,9 +243,9 @@ int completion_prompt_ids(const struct completion_request *r, int i, const struc
     if (r->suffix)
         rc = add_fim(r, p->text ? p->text : buf_text(&r->prefix), t, out, e);
     else if (p->ids)
-        rc = add_ids(p->ids, t, out, e);
+        rc = token_ids_add(p->ids, t, "prompt", out, e);
     else
-        rc = add_text(p->text, r->bos, t, out, e);
+        rc = token_ids_of_text(p->text, r->bos, t, "prompt", out, e);
     if (rc == 0 && out->n == 0) return api_refuse(e, 400, "prompt", "prompt: is empty");
     return rc;
 }

@@ -47,7 +47,7 @@ struct exchange_more {
     struct scheduler_job job;
 };
 
-/* An endpoint that generates. */
+/* An endpoint that generates, or that takes its time with a body (`answered`). */
 struct api {
     const char *id_prefix; /* "chatcmpl-" */
     enum api_dialect dialect;

@@ -73,4 +73,5 @@ void reply_refusal(struct http_request *r, enum api_dialect d, const struct api_
 /* "chatcmpl-" and the like, with 128 random bits in hex behind it. */
 void random_id(char out[EXCHANGE_ID], const char *prefix);
 
-extern const struct api chat_api, completions_api, llama_completion_api, infill_api;
+extern const struct api chat_api, completions_api, llama_completion_api, infill_api, tokenize_api,
+    detokenize_api, template_api;

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 
 from serve_client import MODEL, TENON, Server, events
 
@@ -311,6 +312,103 @@ def llama_clients_get_their_shape(server):
         ended = json.loads(server.ask("POST", "/completion", {**body, **fields})[1])
         assert ended["stop_type"] == kind, ended
         assert ended["stopping_word"] == fields.get("stop", [""])[0], ended
+
+
+# ---- tokens and templates ----
+
+def post(server, path, **body):
+    answer, data = server.ask("POST", path, body)
+    assert answer.status == 200, (path, body, answer.status, data)
+    return json.loads(data)
+
+
+TEXTS = ["", "a", TEXT, "Grüße, 中文字 🍎\n\t\"quoted\"\\", "<think>", "<｜User｜>hi</think>", "x" * 5000]
+
+
+@check
+def tokens_come_back_as_the_text(server):
+    bos = ids_of("<｜begin▁of▁sentence｜>")
+    for text in TEXTS:
+        plain = post(server, "/tokenize", prompt=text, add_special_tokens=False)
+        assert plain["count"] == len(plain["tokens"]) and plain["max_model_len"] == 2048
+        assert plain["token_strs"] is None
+        with_bos = post(server, "/v1/tokenize", model="deepseek-chat", prompt=text,
+                        return_token_strs=True)
+        assert with_bos["tokens"] == bos + plain["tokens"], (text, with_bos)
+        assert len(with_bos["token_strs"]) == with_bos["count"] == plain["count"] + 1
+        llama = post(server, "/tokenize", content=text)
+        assert llama == {"tokens": plain["tokens"]}, (text, llama)
+        assert post(server, "/tokenize", content=text, add_special=True)["tokens"] == \
+            with_bos["tokens"]
+        pieces = post(server, "/tokenize", content=text, with_pieces=True)["tokens"]
+        assert [p["id"] for p in pieces] == plain["tokens"]
+        said = b"".join(bytes(p["piece"]) if isinstance(p["piece"], list) else p["piece"].encode()
+                        for p in pieces)
+        assert said == text.encode(), (text, said)
+        for path in ("/detokenize", "/v1/detokenize"):
+            back = post(server, path, tokens=plain["tokens"])
+            assert back == {"prompt": text, "content": text}, (text, back)
+        if "<" not in text:
+            assert plain["tokens"] == ids_of(text), text
+        else:
+            assert plain["tokens"] != ids_of(text), text
+
+
+@check
+def a_template_is_that_of_the_prompt(server):
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi <think>"}]
+    for thinking in ("enabled", "disabled"):
+        fields = {"messages": messages, "thinking": {"type": thinking}}
+        got = post(server, "/apply-template", **fields)["prompt"]
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(messages, file)
+            file.flush()
+            want = subprocess.run(
+                [TENON, "prompt", MODEL, file.name,
+                 *(["--effort", "low"] if thinking == "enabled" else ["--chat"])],
+                capture_output=True, text=True, check=True).stdout
+        assert got == want, (got, want)
+        ids = post(server, "/tokenize", **fields)
+        usage = server.chat(max_tokens=1, **fields)[1]["usage"]
+        assert ids["count"] == usage["prompt_tokens"], (ids, usage)
+        assert post(server, "/detokenize", tokens=ids["tokens"])["prompt"] == want
+        chat = server.chat(max_tokens=9, **fields)[1]["choices"][0]["message"]
+        raw = complete(server, prompt=ids["tokens"], max_tokens=9)[1]["choices"][0]["text"]
+        said = (chat.get("reasoning_content") or "") + chat["content"]
+        assert raw.replace("</think>", "") == said, (raw, chat)
+
+
+@check
+def bad_questions_of_tokens_are_refused(server):
+    for path, body, status, words in (
+            ("/tokenize", {}, 400, "prompt"), ("/tokenize", {"prompt": 5}, 400, "prompt"),
+            ("/tokenize", {"content": ["a"]}, 400, "content"),
+            ("/tokenize", {"content": "a", "parse_special": True}, 400, "parse_special"),
+            ("/tokenize", {"prompt": "a", "model": "gpt-4"}, 404, "gpt-4"),
+            ("/tokenize", {"messages": []}, 422, "messages"),
+            ("/detokenize", {}, 400, "tokens"), ("/detokenize", {"tokens": "a"}, 400, "tokens"),
+            ("/detokenize", {"tokens": [1, -1]}, 422, "tokens"),
+            ("/detokenize", {"tokens": [999999]}, 400, "999999"),
+            ("/detokenize", {"tokens": [1.5]}, 400, "tokens"),
+            ("/apply-template", {}, 400, "messages"), ("/apply-template", "[]", 400, "object")):
+        refused(server, path, body, status, words)
+    assert post(server, "/detokenize", tokens=[]) == {"prompt": "", "content": ""}
+    assert server.ask("GET", "/tokenize")[0].status == 405
+
+
+@check
+def a_long_text_does_not_hold_up_others(server):
+    """A text of megabytes is tokenized while answers to others go out."""
+    text = "ab " * 300_000
+    result = []
+    other = threading.Thread(target=lambda: result.append(
+        post(server, "/tokenize", prompt=text, add_special_tokens=False)["count"]))
+    other.start()
+    n = 0
+    while other.is_alive():
+        assert server.ask("GET", "/health")[0].status == 200
+        n += 1
+    assert n > 10 and result[0] >= 300_000, (n, result)
 
 
 def main():
