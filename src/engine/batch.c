@@ -178,8 +178,9 @@ void batch_step(struct batch *b)
     if (round_run(b->round, b->fed, b->inputs, n_in, b->o.max_rows, &failure) == 0)
         accept_logits(b, n_in);
     else
-        for (int i = 0; i < n_in; i++)
-            end_job(b, b->fed[i], &failure);
+        b->work.failed = true;
+    for (int i = 0; b->work.failed && i < n_in; i++)
+        end_job(b, b->fed[i], &failure);
 }
 
 void batch_limit_prompts(struct batch *b, int rows)

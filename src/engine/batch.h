@@ -75,5 +75,6 @@ void batch_limit_prompts(struct batch *b, int rows);
 struct batch_work {
     int drawing;     /* answers that one row was fed of, to draw their next token */
     int prompt_rows; /* rows of prompts */
+    bool failed;     /* the pass did not succeed */
 };
 struct batch_work batch_last(const struct batch *b);

@@ -39,8 +39,9 @@ struct scheduler {
     bool stopped;            /* it has been taken */
     double draw_seconds;     /* of a step without prompts; 0: not measured */
     double row_seconds;      /* that a row of a prompt adds */
-    pthread_mutex_t lock;    /* of stats */
+    pthread_mutex_t lock;    /* of stats and slots */
     struct scheduler_stats stats;
+    struct scheduler_slot *slots; /* [max_streams] */
 };
 
 static struct scheduler_job *job_of(struct queue_item *item)
@@ -75,7 +76,7 @@ static struct cache_tenant tenant_of(const struct scheduler_job *job)
 /* The cache has no logits of a prompt: one that wants them is fed whole. */
 static bool uses_cache(const struct scheduler *s, const struct scheduler_job *job)
 {
-    return uses_cache(s, job) && !job->prompted;
+    return s->o.cache && !job->no_cache && !job->prompted;
 }
 
 /* What a job reserves or gives back is taken from the cache, or it may grow into it. */
@@ -436,22 +437,55 @@ static bool is_drawing(const struct scheduler *s)
     return false;
 }
 
+static struct scheduler_slot slot_of(const struct stream *t)
+{
+    if (!t->job) return (struct scheduler_slot){0};
+    return (struct scheduler_slot){.is_running = true,
+                                   .n_prompt = t->job->n_ids,
+                                   .n_fed = session_fed(t->session),
+                                   .n_drawn = session_length(t->session) - t->job->n_ids};
+}
+
+static void note_begin(struct scheduler *s, double now)
+{
+    pthread_mutex_lock(&s->lock);
+    s->stats.step_began = now;
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void note_step(struct scheduler *s, const struct batch_work *work, double now)
+{
+    struct scheduler_stats *stats = &s->stats;
+    int rows = work->drawing + work->prompt_rows, bucket = 0;
+    while (bucket < SCHEDULER_STEP_BUCKETS - 1 && rows > 1 << bucket)
+        bucket++;
+    pthread_mutex_lock(&s->lock);
+    stats->n_steps++;
+    stats->n_rows += (uint64_t)rows;
+    stats->n_prompt_rows += (uint64_t)work->prompt_rows;
+    if (s->o.cache) stats->cache = prefix_cache_stats(s->o.cache);
+    stats->step_rows[bucket]++;
+    stats->step_began = 0;
+    stats->step_failed = work->failed;
+    if (!work->failed) stats->last_good = now;
+    for (int i = 0; i < s->o.max_streams; i++)
+        s->slots[i] = slot_of(&s->streams[i]);
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void step(struct scheduler *s)
 {
     batch_limit_prompts(s->batch, is_drawing(s) ? prompt_rows(s) : s->o.max_rows);
     double start = clock_seconds();
+    note_begin(s, start);
     batch_step(s->batch);
-    double seconds = clock_seconds() - start;
+    double now = clock_seconds(), seconds = now - start;
     struct batch_work work = batch_last(s->batch);
     if (work.drawing && !work.prompt_rows)
         smooth(&s->draw_seconds, seconds);
     else if (work.drawing && seconds > s->draw_seconds)
         smooth(&s->row_seconds, (seconds - s->draw_seconds) / work.prompt_rows);
-    pthread_mutex_lock(&s->lock);
-    s->stats.n_steps++;
-    s->stats.n_prompt_rows += (uint64_t)work.prompt_rows;
-    if (s->o.cache) s->stats.cache = prefix_cache_stats(s->o.cache);
-    pthread_mutex_unlock(&s->lock);
+    note_step(s, &work, now);
 }
 
 static void cancel_all(struct scheduler *s)
@@ -536,6 +570,13 @@ struct scheduler_stats scheduler_stats(struct scheduler *s)
     return stats;
 }
 
+void scheduler_slots(struct scheduler *s, struct scheduler_slot *out)
+{
+    pthread_mutex_lock(&s->lock);
+    memcpy(out, s->slots, (size_t)s->o.max_streams * sizeof *out);
+    pthread_mutex_unlock(&s->lock);
+}
+
 int scheduler_open(struct scheduler **out, struct engine *e, const struct scheduler_options *o,
                    struct err *err)
 {
@@ -551,6 +592,7 @@ int scheduler_open(struct scheduler **out, struct engine *e, const struct schedu
     s->o = *o;
     s->batch = batch;
     s->streams = xcalloc((size_t)o->max_streams, sizeof *s->streams);
+    s->slots = xcalloc((size_t)o->max_streams, sizeof *s->slots);
     s->inbox = queue_new(NULL, NULL);
     s->stats.memory = engine_memory(e);
     pthread_mutex_init(&s->lock, NULL);
@@ -561,6 +603,7 @@ int scheduler_open(struct scheduler **out, struct engine *e, const struct schedu
         queue_free(s->inbox);
         batch_close(batch);
         free(s->streams);
+        free(s->slots);
         free(s);
         return err_set(err, ERR_LIMIT, "no thread for the engine");
     }
@@ -579,5 +622,6 @@ void scheduler_close(struct scheduler *s)
     queue_free(s->inbox);
     batch_close(s->batch);
     free(s->streams);
+    free(s->slots);
     free(s);
 }

@@ -78,6 +78,8 @@ void scheduler_close(struct scheduler *s); /* every job gets its done first; tak
  * the context, or its worst case not in memory. Then it stays the caller's. */
 MUST_USE int scheduler_submit(struct scheduler *s, struct scheduler_job *job, struct err *err);
 
+enum { SCHEDULER_STEP_BUCKETS = 15 };
+
 struct scheduler_stats {
     int n_waiting, n_running; /* jobs that wait; answers that run */
     /* Since the start. As it happens: steps, rows of prompts fed, tokens drawn. When an answer ends: tokens of
@@ -87,5 +89,20 @@ struct scheduler_stats {
     uint64_t n_drafts, n_right;
     size_t reserved, memory; /* bytes */
     struct prefix_stats cache;
+    uint64_t n_rows; /* of all steps */
+    uint64_t step_rows
+        [SCHEDULER_STEP_BUCKETS]; /* steps of 1 row, of 2, up to 4, 8, ...; the last: more */
+    bool step_failed;             /* the last step did not succeed */
+    double step_began;            /* clock_seconds when the step under way began; 0: none is */
+    double last_good; /* ... when the last one that succeeded ended; 0: there was none */
 };
 struct scheduler_stats scheduler_stats(struct scheduler *s); /* any thread */
+
+/* A place for an answer, as it was after the last step. */
+struct scheduler_slot {
+    bool is_running;
+    int n_prompt, n_fed,
+        n_drawn; /* tokens: of the prompt; of all that is in the state; of the answer */
+};
+/* Fills out[0, max_streams). Any thread. */
+void scheduler_slots(struct scheduler *s, struct scheduler_slot *out);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "serve/page.h"
 #include "serve/server_state.h"
+#include "serve/v1_engine.h"
 #include "serve/v1_models.h"
 #include "serve/v1_status.h"
 
@@ -46,6 +47,15 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/models", .answer = v1_models},
     {.method = "GET", .path = "/user/balance", .answer = v1_balance},
     {.method = "GET", .path = "/status.json", .answer = v1_status},
+    {.method = "GET", .path = "/props", .answer = v1_props},
+    {.method = "GET", .path = "/slots", .answer = v1_slots},
+    {.method = "GET", .path = "/load", .answer = v1_load},
+    {.method = "GET", .path = "/loads", .answer = v1_loads},
+    {.method = "GET", .path = "/get_load", .answer = v1_loads},
+    {.method = "GET", .path = "/get_server_info", .answer = v1_server_info},
+    {.method = "GET", .path = "/get_model_info", .answer = v1_model_info},
+    {.method = "GET", .path = "/health_generate", .open = true, .answer = v1_health_generate},
+    {.method = "GET", .path = "/lora-adapters", .answer = v1_lora_adapters},
     {.method = "GET", .path = "/health", .open = true, .answer = health},
     {.method = "GET", .path = "/ping", .open = true, .answer = health},
     {.method = "GET", .path = "/version", .open = true, .answer = version},
@@ -129,6 +139,12 @@ static const char *allowed_at(const struct http_request *r)
     return "GET";
 }
 
+static void refuse_unknown(const struct http_request *r, struct api_error *e)
+{
+    if (!absent_refuse(bare_path(http_path(r)), e))
+        api_refuse(e, 404, NULL, "There is nothing at %s %s", http_method(r), http_path(r));
+}
+
 bool routes_head(void *ctx, struct http_request *r)
 {
     struct server *s = ctx;
@@ -138,7 +154,7 @@ bool routes_head(void *ctx, struct http_request *r)
     if (!is_own_host(s, r))
         api_refuse(&e, 403, NULL, "This server answers to localhost only");
     else if (!known)
-        api_refuse(&e, 404, NULL, "There is nothing at %s %s", http_method(r), http_path(r));
+        refuse_unknown(r, &e);
     else if (!route)
         api_refuse(&e, 405, NULL, "%s is not possible at %s", http_method(r), http_path(r));
     else if (!route->open && !may_ask(s, r))

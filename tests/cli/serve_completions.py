@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from serve_client import MODEL, TENON, Server, events
 
@@ -409,6 +410,73 @@ def a_long_text_does_not_hold_up_others(server):
         assert server.ask("GET", "/health")[0].status == 200
         n += 1
     assert n > 10 and result[0] >= 300_000, (n, result)
+
+
+# ---- the engine ----
+
+def get(server, path):
+    answer, data = server.ask("GET", path)
+    assert answer.status == 200, (path, answer.status, data)
+    return json.loads(data)
+
+
+def wait_until(seen, seconds=60):
+    end = time.time() + seconds
+    while not seen():
+        assert time.time() < end
+        time.sleep(0.02)
+
+
+@check
+def props_tell_of_the_server(server):
+    for base in ("", "/v1"):
+        props = get(server, f"{base}/props")
+        settings = props["default_generation_settings"]
+        assert settings["n_ctx"] == 2048 and settings["params"]["temperature"] == 1, props
+        assert props["total_slots"] == 4 and props["model_path"] == "nano", props
+        assert props["bos_token"] == "<｜begin▁of▁sentence｜>", props
+        assert props["eos_token"] == "<｜end▁of▁sentence｜>", props
+        assert props["modalities"] == {"vision": False, "audio": False}
+    info = get(server, "/get_server_info")
+    assert info["context_length"] == 2048 and info["memory_bytes"] > 0, info
+    assert get(server, "/get_model_info")["is_generation"] is True
+    assert get(server, "/lora-adapters") == []
+
+
+@check
+def slots_and_loads_follow_what_runs(server):
+    assert [s["is_processing"] for s in get(server, "/slots")] == [False] * 4
+    assert get(server, "/load") == {"server_load": 0}
+    s, _ = server.begin_stream()
+    wait_until(lambda: any(s["is_processing"] for s in get(server, "/slots")))
+    slots = [slot for slot in get(server, "/slots") if slot["is_processing"]]
+    assert len(slots) == 1 and slots[0]["n_ctx"] == 2048, slots
+    assert slots[0]["n_prompt_tokens"] > 10 and slots[0]["next_token"]["n_decoded"] > 0, slots
+    n = slots[0]["n_tokens_computed"] - slots[0]["n_prompt_tokens"]
+    assert 0 <= slots[0]["next_token"]["n_decoded"] - n <= 1, slots
+    assert TEXT[:10] not in server.ask("GET", "/slots")[1].decode()
+    loads = get(server, "/v1/loads")["loads"]
+    assert loads == get(server, "/get_load")["loads"]
+    assert loads[0]["num_running_reqs"] == 1 and loads[0]["num_waiting_reqs"] == 0, loads
+    assert get(server, "/load") == {"server_load": 1}
+    assert get(server, "/health_generate")["seconds_since_step"] < 60
+    s.close()
+    wait_until(lambda: get(server, "/load") == {"server_load": 0})
+    wait_until(lambda: not any(s["is_processing"] for s in get(server, "/slots")))
+
+
+@check
+def what_is_not_here_says_so(server):
+    for method, path, status, words in (
+            ("POST", "/v1/embeddings", 404, "embeddings"), ("POST", "/images/generations", 404, "images"),
+            ("POST", "/v1/audio/speech", 404, "audio"), ("POST", "/v1/files", 404, "files"),
+            ("GET", "/v1/batches", 404, "batches"), ("POST", "/slots/0?action=save", 501, "slots"),
+            ("POST", "/flush_cache", 501, "cache"), ("POST", "/reset_prefix_cache", 501, "cache"),
+            ("POST", "/abort_request", 501, "closes"), ("POST", "/embeddingsx", 404, "nothing"),
+            ("POST", "/props", 405, "POST"), ("POST", "/slots", 405, "POST")):
+        refused(server, path, {}, status, words) if method == "POST" else None
+        answer, data = server.ask(method, path, {} if method == "POST" else None)
+        assert answer.status == status and words in json.loads(data)["error"]["message"], data
 
 
 def main():

@@ -318,6 +318,7 @@ static void a_failed_pass_ends_its_jobs_and_the_batch_goes_on(void **state)
         .session = q[1].session, .generate = q[1].o, .done = on_done, .ctx = &q[1]};
     assert_int_equal(batch_add(b, &job, NULL), 0);
     batch_step(b);
+    assert_true(batch_last(b).failed);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(q[i].calls, 1);
         assert_int_equal(q[i].failure.code, ERR_NUMERIC);
@@ -327,6 +328,7 @@ static void a_failed_pass_ends_its_jobs_and_the_batch_goes_on(void **state)
     while (batch_running(b))
         batch_step(b);
     assert_int_equal(q[2].n_ids, 10);
+    assert_false(batch_last(b).failed);
     assert_memory_equal(q[2].ids, want.ids, 10 * sizeof *want.ids);
     batch_close(b);
     rig_close(&r);

@@ -189,6 +189,26 @@ static void answer_alone(struct rig *r, struct question *q, int choice, struct a
     session_free(s);
 }
 
+/* After all answers: every step is in one bucket of a size that can hold the rows, and no place is taken. */
+static void check_steps(struct scheduler *s, int max_streams, int max_rows)
+{
+    struct scheduler_stats stats = scheduler_stats(s);
+    struct scheduler_slot slots[8];
+    uint64_t n_steps = 0, least = 0, most = 0;
+    for (int i = 0; i < SCHEDULER_STEP_BUCKETS; i++) {
+        n_steps += stats.step_rows[i];
+        least += stats.step_rows[i] * (i ? (1u << (i - 1)) + 1 : 1);
+        most += stats.step_rows[i] << i;
+        assert_true(i == 0 || 1 << (i - 1) < max_rows || stats.step_rows[i] == 0);
+    }
+    assert_true(stats.n_steps > 0 && n_steps == stats.n_steps);
+    assert_true(stats.n_rows >= least && stats.n_rows <= most);
+    assert_true(!stats.step_failed && stats.last_good > 0);
+    scheduler_slots(s, slots);
+    for (int i = 0; i < max_streams; i++)
+        assert_false(slots[i].is_running);
+}
+
 static void each_choice_is_the_answer_it_is_alone(void **state)
 {
     (void)state;
@@ -218,7 +238,10 @@ static void each_choice_is_the_answer_it_is_alone(void **state)
             submit(s, &got[i]);
         }
         board_wait(&board, total);
+        while (scheduler_stats(s).step_began > 0) /* the last answer has ended, its step not yet */
+            sched_yield();
         struct scheduler_stats stats = scheduler_stats(s);
+        check_steps(s, shapes[k].max_streams, shapes[k].max_rows);
         scheduler_close(s);
         assert_int_equal(stats.reserved, 0);
         assert_int_equal(stats.n_waiting, 0);
