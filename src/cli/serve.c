@@ -22,6 +22,7 @@ enum {
     KEY_KEY_FILE,
     KEY_KEYS,
     KEY_NAME,
+    KEY_ANY_MODEL,
     KEY_STREAMS,
     KEY_QUEUE,
     KEY_CTX,
@@ -55,6 +56,8 @@ static const struct argp_option option_table[] = {
     {"api-key", KEY_KEY, "KEY", 0, "The same; other users of this machine can see it", 1},
     {"served-model-name", KEY_NAME, "NAME", 0,
      "The model's name in the API; default the name of its folder or file", 1},
+    {"any-model", KEY_ANY_MODEL, NULL, 0,
+     "Requests may name any model, and get this one; for clients with names of their own", 1},
     {"max-streams", KEY_STREAMS, "N", 0, "Answers at once; default 16", 2},
     {"max-queue", KEY_QUEUE, "N", 0, "Requests that wait for a place; default 256", 2},
     {"ctx", KEY_CTX, "N", 0, "Most tokens of a prompt and its answer; default 32768", 2},
@@ -98,6 +101,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_NAME:
         o->name = arg;
+        return 0;
+    case KEY_ANY_MODEL:
+        o->server.any_model = true;
         return 0;
     case KEY_STREAMS:
         o->server.max_streams = (int)open_int(state, "--max-streams", arg, 1, BATCH_MAX_SLOTS);
@@ -147,7 +153,7 @@ static const struct argp parser = {
     .options = option_table,
     .parser = parse_option,
     .args_doc = "MODEL",
-    .doc = "Serves MODEL over HTTP, for clients of DeepSeek's and OpenAI's chat API.\v"
+    .doc = "Serves MODEL over HTTP, for clients of DeepSeek's, OpenAI's and Anthropic's APIs.\v"
            "Ctrl-C and SIGTERM let answers under way end; a second one cuts them off.",
     .children = children,
 };

@@ -11,7 +11,8 @@ enum { MAX_TEXT = 64 << 20 };
 
 void chat_answer_init(struct chat_answer *a, bool thinking)
 {
-    *a = (struct chat_answer){.thinking = thinking, .in_reasoning = thinking};
+    *a = (struct chat_answer){
+        .thinking = thinking, .call_prefix = "call_", .in_reasoning = thinking};
     buf_init(&a->reasoning, MAX_TEXT);
     buf_init(&a->content, MAX_TEXT);
 }
@@ -45,7 +46,7 @@ static void open_call(struct chat_answer *a, const struct parse_event *e)
     struct chat_call *c = &a->calls[a->n_calls++];
     *c = (struct chat_call){.name = strdup(e->text)};
     a->failed |= !c->name;
-    random_id(c->id, "call_");
+    random_id(c->id, a->call_prefix);
     buf_init(&c->arguments, MAX_TEXT);
 }
 

@@ -16,7 +16,8 @@ struct chat_call {
 };
 
 struct chat_answer {
-    bool thinking; /* it begins in the reasoning */
+    bool thinking;           /* it begins in the reasoning */
+    const char *call_prefix; /* of the calls' ids; "call_" unless set otherwise */
     struct buf reasoning, content;
     struct chat_call *calls;
     int n_calls, cap;

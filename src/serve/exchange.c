@@ -67,7 +67,7 @@ static void begin_stream(struct exchange *x)
     http_stream_begin(x->http, 200, x->api->streams(x) ? SSE : JSON);
 }
 
-/* A sign of life: a comment between events, or white space before JSON. */
+/* A sign of life: an event or a comment between events, or white space before JSON. */
 static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
     struct exchange *x = ctx;
@@ -75,7 +75,9 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     (void)what;
     bool streams = x->api->streams(x);
     begin_stream(x);
-    if (streams)
+    if (streams && x->api->alive)
+        x->api->alive(x);
+    else if (streams)
         http_stream_send(x->http, ": keep-alive\n\n", 14);
     else
         http_stream_send(x->http, "\n", 1);
@@ -424,6 +426,11 @@ void exchange_reply(struct exchange *x, int status, json_t *body)
 void exchange_fail(struct exchange *x, const struct api_error *e)
 {
     bool is_stream = x->begun && x->api->streams(x);
+    if (is_stream && x->api->failed) {
+        x->api->failed(x, e);
+        exchange_end_stream(x, false);
+        return;
+    }
     json_t *body = api_error_json(e, x->api->dialect, x->request_id);
     if (is_stream) {
         exchange_event(x, x->api->dialect == API_ANTHROPIC ? "error" : NULL, body);

@@ -3,7 +3,7 @@
  *
  *     I/O      exchange_begin: the body is here
  *     prepare  api->prepare: JSON, checks, prompt, ids              (slow for long texts)
- *     I/O      the job goes to the scheduler, or an error to the client
+ *     I/O      the job goes to the scheduler, or an error to the client; without choices api->complete follows
  *     engine   events and results, each a message in the mailbox
  *     I/O      api->event, api->ended, api->complete write the answer
  *
@@ -65,6 +65,11 @@ struct api {
     void (*ended)(struct exchange *x, int choice, const struct choice_end *end);
     void (*complete)(struct exchange *x); /* all choices have ended: writes what is left */
     void (*fini)(struct exchange *x);     /* frees x->request; also after a failed prepare */
+    /* Of a stream; NULL for the usual. A sign of life while nothing can be sent yet: else a comment. The
+     * event that tells of a failure once the stream has begun: else the error's JSON, for Anthropic's clients
+     * as event "error". */
+    void (*alive)(struct exchange *x);
+    void (*failed)(struct exchange *x, const struct api_error *e);
 };
 
 struct message;

@@ -39,6 +39,13 @@ bool field_asks(const struct fields *f, const char *name)
     return value && !json_is_false(value);
 }
 
+int field_pass(const struct fields *f, const char *name, json_t *to, const char *as)
+{
+    json_t *value = field_get(f, name);
+    if (value && json_object_set(to, as, value)) return api_refuse_memory(f->e);
+    return 0;
+}
+
 /* The path of a field, or of the object itself: then without the last '.'. */
 static void path_of(const struct fields *f, const char *name, char *out, size_t size)
 {

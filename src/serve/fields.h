@@ -35,6 +35,9 @@ json_t *field_get(const struct fields *f, const char *name);
 /* Whether there is more than null, false, "", [] or {}. */
 bool field_asks(const struct fields *f, const char *name);
 
+/* Puts the value into `to` as `as`, if there is one; it is shared then. -1: no memory, which is told. */
+MUST_USE int field_pass(const struct fields *f, const char *name, json_t *to, const char *as);
+
 /* Refuses the field `name`; "" means the object itself. Returns -1. */
 int field_refuse(const struct fields *f, int status, const char *name, const char *fmt, ...)
     PRINTF_LIKE(4, 5);

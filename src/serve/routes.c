@@ -44,6 +44,8 @@ static const struct route routes[] = {
     {.method = "POST", .path = "/tokenize", .api = &tokenize_api},
     {.method = "POST", .path = "/detokenize", .api = &detokenize_api},
     {.method = "POST", .path = "/apply-template", .api = &template_api},
+    {.method = "POST", .path = "/messages", .api = &messages_api},
+    {.method = "POST", .path = "/messages/count_tokens", .api = &count_tokens_api},
     {.method = "GET", .path = "/models", .answer = v1_models},
     {.method = "GET", .path = "/user/balance", .answer = v1_balance},
     {.method = "GET", .path = "/status.json", .answer = v1_status},
@@ -68,7 +70,7 @@ enum { N_ROUTES = sizeof routes / sizeof *routes, SLACK = 64, HELD_BODIES = 4 };
 /* The path behind the bases that clients put before it. */
 static const char *bare_path(const char *path)
 {
-    static const char *const bases[] = {"/beta/v1", "/beta", "/v1"};
+    static const char *const bases[] = {"/beta/v1", "/beta", "/v1", "/anthropic/v1", "/anthropic"};
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
         size_t n = strlen(bases[i]);
         if (!strncmp(path, bases[i], n) && path[n] == '/') return path + n;
@@ -145,6 +147,13 @@ static void refuse_unknown(const struct http_request *r, struct api_error *e)
         api_refuse(e, 404, NULL, "There is nothing at %s %s", http_method(r), http_path(r));
 }
 
+/* The client that asks there. route may be NULL. */
+static enum api_dialect dialect_of(const struct http_request *r, const struct route *route)
+{
+    if (route && route->api) return route->api->dialect;
+    return strncmp(http_path(r), "/anthropic/", 11) ? API_OPENAI : API_ANTHROPIC;
+}
+
 bool routes_head(void *ctx, struct http_request *r)
 {
     struct server *s = ctx;
@@ -165,7 +174,7 @@ bool routes_head(void *ctx, struct http_request *r)
         api_refuse(&e, 503, NULL, "The server is overloaded");
     if (!e.status) return true;
     if (e.status == 405) http_add_header(r, "allow", allowed_at(r));
-    reply_refusal(r, API_OPENAI, &e, NULL);
+    reply_refusal(r, dialect_of(r, route), &e, NULL);
     return false;
 }
 

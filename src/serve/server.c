@@ -32,7 +32,7 @@ bool server_has_model(const struct server *s, const char *name)
 {
     static const char *const aliases[] = {"deepseek-v4-flash", "deepseek-v4-pro", "deepseek-flash",
                                           "deepseek-chat", "deepseek-reasoner"};
-    if (!strcmp(name, s->o.model)) return true;
+    if (s->o.any_model || !strcmp(name, s->o.model)) return true;
     for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
         if (!strcmp(name, aliases[i])) return true;
     return false;

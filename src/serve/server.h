@@ -18,6 +18,7 @@ struct server_options {
     const char *api_key; /* may be NULL; not kept */
     const char *
         keys; /* a file (secure/keys.h), read again at SIGHUP; NULL: none. No key at all: open to all */
+    bool any_model; /* every other name means it, too */
     struct chat_rules rules;
     int keep_alive_ms; /* between signs of life while nothing can be sent yet */
     int drain_seconds; /* for answers under way when it is to stop */
@@ -43,5 +44,6 @@ void server_close(struct server *s); /* takes NULL */
 
 /* --- for the files of serve alone --- */
 
-/* Whether this name means the model served: its own, or one of the aliases of DeepSeek's API. */
+/* Whether this name means the model served: its own, one of the aliases of DeepSeek's API, or with any_model
+ * every one. */
 bool server_has_model(const struct server *s, const char *name);

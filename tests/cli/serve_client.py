@@ -49,12 +49,12 @@ class Server:
         self.log.seek(0)
         return self.log.read()
 
-    def begin_stream(self, key="none", **fields):
+    def begin_stream(self, path="/chat/completions", body=None, key="none", **fields):
         """A socket on which a stream has begun."""
-        body = json.dumps({"model": "deepseek-chat", "stream": True, "ignore_eos": True,
-                           "messages": [{"role": "user", "content": QUESTION}], **fields})
+        body = body or json.dumps({"model": "deepseek-chat", "stream": True, "ignore_eos": True,
+                                   "messages": [{"role": "user", "content": QUESTION}], **fields})
         s = socket.create_connection((self.host, self.port))
-        s.sendall(f"POST /chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
+        s.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: "
                   f"Bearer {key}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
         head = b""
         while b"data: " not in head:
