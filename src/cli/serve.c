@@ -25,6 +25,8 @@ enum {
     KEY_ANY_MODEL,
     KEY_STREAMS,
     KEY_QUEUE,
+    KEY_QUEUE_TOKENS,
+    KEY_WAIT,
     KEY_CTX,
     KEY_COMPAT,
     KEY_FAMILY,
@@ -60,6 +62,10 @@ static const struct argp_option option_table[] = {
      "Requests may name any model, and get this one; for clients with names of their own", 1},
     {"max-streams", KEY_STREAMS, "N", 0, "Answers at once; default 16", 2},
     {"max-queue", KEY_QUEUE, "N", 0, "Requests that wait for a place; default 256", 2},
+    {"max-queue-tokens", KEY_QUEUE_TOKENS, "N", 0,
+     "Tokens of the prompts that wait; default 4194304", 2},
+    {"max-wait", KEY_WAIT, "SECONDS", 0,
+     "A request that has not begun then is refused; default 600; 0: it waits on", 2},
     {"ctx", KEY_CTX, "N", 0, "Most tokens of a prompt and its answer; default 32768", 2},
     {"max-body", KEY_BODY, "SIZE", 0, "Largest request, as 8M; default 64M", 2},
     {"max-connections", KEY_CONNECTIONS, "N", 0, "More are closed at once; default 1024", 2},
@@ -110,6 +116,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_QUEUE:
         o->server.max_queue = (int)open_int(state, "--max-queue", arg, 0, SCHEDULER_MAX_QUEUE);
+        return 0;
+    case KEY_QUEUE_TOKENS:
+        o->server.max_queue_tokens = open_int(state, "--max-queue-tokens", arg, 1, INT64_MAX);
+        return 0;
+    case KEY_WAIT:
+        o->server.max_wait = (int)open_int(state, "--max-wait", arg, 0, 1000000);
         return 0;
     case KEY_CTX:
         o->context = (int)open_int(state, "--ctx", arg, 1, INT32_MAX);

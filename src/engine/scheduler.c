@@ -1,5 +1,7 @@
 #include "engine/scheduler.h"
 
+#include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -244,6 +246,11 @@ static int make_session(struct scheduler *s, struct scheduler_job *job, struct s
     return 0;
 }
 
+static double now(const struct scheduler *s)
+{
+    return s->o.clock ? s->o.clock() : clock_seconds();
+}
+
 /* Begins the job's next choice; there is a place. On failure this choice is over. */
 static void start_choice(struct scheduler *s, struct scheduler_job *job)
 {
@@ -254,6 +261,7 @@ static void start_choice(struct scheduler *s, struct scheduler_job *job)
     *t = (struct stream){s, NULL, job->n_started, NULL};
     bool feeds_for_all = job->n_started == 0 && job->n > 1;
     bool caches = job->n_started == 0 && uses_cache(s, job);
+    if (job->n_started == 0) job->begun = now(s);
     int rc = make_session(s, job, &t->session, &err);
     if (rc == 0) {
         struct batch_job b = {
@@ -329,17 +337,33 @@ static int running_of(const struct scheduler *s, unsigned group)
     return n;
 }
 
-/* The oldest waiting job of the group that has the fewest answers running. */
+/* With what it has gained by waiting. */
+static int aged_priority(const struct scheduler_job *job, int highest)
+{
+    int aged = job->priority + job->n_passed / SCHEDULER_AGE;
+    return aged < highest ? aged : highest;
+}
+
+static int highest_waiting(const struct scheduler *s)
+{
+    int highest = INT_MIN;
+    for (struct queue_item *i = s->waiting; i; i = i->next)
+        if (job_of(i)->priority > highest) highest = job_of(i)->priority;
+    return highest;
+}
+
+/* Of the jobs of the highest priority: the oldest of the group that has the fewest answers running. */
 static struct scheduler_job *next_job(const struct scheduler *s)
 {
     struct scheduler_job *best = NULL;
-    int fewest = 0;
+    int fewest = 0, first = 0, highest = highest_waiting(s);
     for (struct queue_item *i = s->waiting; i; i = i->next) {
         struct scheduler_job *job = job_of(i);
-        int n = running_of(s, job->group);
-        if (best && n >= fewest) continue;
+        int n = running_of(s, job->group), priority = aged_priority(job, highest);
+        if (best && (priority < first || (priority == first && n >= fewest))) continue;
         best = job;
         fewest = n;
+        first = priority;
     }
     return best;
 }
@@ -366,6 +390,7 @@ static bool reserve(struct scheduler *s, struct scheduler_job *job)
     if (fits) {
         s->stats.reserved += job->bytes;
         s->stats.n_waiting--;
+        s->stats.waiting_tokens -= job->n_ids;
     }
     pthread_mutex_unlock(&s->lock);
     if (!fits) return false;
@@ -374,16 +399,20 @@ static bool reserve(struct scheduler *s, struct scheduler_job *job)
     return true;
 }
 
-/* A job that was cancelled, or that a scheduler that stops does not begin any more. */
+/* Jobs that were cancelled, that have waited too long, or that a scheduler that stops does not begin any more. */
 static void end_waiting(struct scheduler *s)
 {
+    double time = now(s);
     for (struct queue_item *i = s->waiting, *next; i; i = next) {
         struct scheduler_job *job = job_of(i);
         next = i->next;
-        if (!atomic_load(job->cancel) && !atomic_load(&s->stopping)) continue;
+        job->waited_too_long = s->o.max_wait > 0 && time - job->submitted >= s->o.max_wait;
+        if (!job->waited_too_long && !atomic_load(job->cancel) && !atomic_load(&s->stopping))
+            continue;
         drop(&s->waiting, job);
         pthread_mutex_lock(&s->lock);
         s->stats.n_waiting--;
+        s->stats.waiting_tokens -= job->n_ids;
         s->stats.reserved += job->bytes; /* count_end gives it back */
         pthread_mutex_unlock(&s->lock);
         end_rest(s, job, NULL);
@@ -409,6 +438,8 @@ static void admit(struct scheduler *s)
     struct scheduler_job *job;
     while (has_place(s) && (job = next_job(s)) && reserve(s, job)) {
         drop(&s->waiting, job);
+        for (struct queue_item *i = s->waiting; i; i = i->next)
+            job_of(i)->n_passed++;
         begin_job(s, job);
     }
 }
@@ -552,12 +583,21 @@ int scheduler_submit(struct scheduler *s, struct scheduler_job *job, struct err 
 {
     if (check_job(s, job, err)) return -1;
     job->fork = job->found = NULL;
-    job->n_started = job->n_done = 0;
+    job->n_started = job->n_done = job->n_passed = 0;
+    job->submitted = now(s);
+    job->begun = 0;
+    job->waited_too_long = false;
     pthread_mutex_lock(&s->lock);
+    int64_t tokens = s->stats.waiting_tokens;
     bool full = s->stats.n_waiting >= s->o.max_queue + s->o.max_streams - s->stats.n_running;
-    if (!full) s->stats.n_waiting++;
+    bool too_long = s->o.max_queue_tokens && tokens && tokens + job->n_ids > s->o.max_queue_tokens;
+    if (!full && !too_long) {
+        s->stats.n_waiting++;
+        s->stats.waiting_tokens += job->n_ids;
+    }
     pthread_mutex_unlock(&s->lock);
     if (full) return err_set(err, ERR_LIMIT, "%d requests wait already", s->o.max_queue);
+    if (too_long) return err_set(err, ERR_LIMIT, "%" PRId64 " tokens wait already", tokens);
     queue_put(s->inbox, &job->item);
     return 0;
 }

@@ -10,8 +10,10 @@
  * when a row is computed, never what comes out.
  *
  * Admission: a job starts when the worst case of all its choices (prompt and max_tokens) fits in the
- * engine's memory beside those that run, so none of them can run out later. Groups (one per API key) take
- * turns: next is the oldest job of the group that has the fewest answers running.
+ * engine's memory beside those that run, so none of them can run out later. Next is a job of the highest
+ * priority that waits. Groups (one per API key) of the same priority take turns: the oldest job of the group that
+ * has the fewest answers running. A job that waits gains a priority, up to the highest that waits, for each
+ * SCHEDULER_AGE others that began before it, so that none waits for ever.
  *
  * A job of several choices feeds its prompt once; the others are forks.
  *
@@ -20,11 +22,13 @@
  * place and its memory, and the others go on. */
 #pragma once
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/queue.h"
 #include "engine/engine.h"
 
-enum { SCHEDULER_MAX_QUEUE = 1 << 16 };
+enum { SCHEDULER_MAX_QUEUE = 1 << 16, SCHEDULER_AGE = 8 };
 
 struct scheduler_options {
     int max_streams; /* answers at once, 1..BATCH_MAX_SLOTS */
@@ -32,6 +36,10 @@ struct scheduler_options {
     int max_queue;   /* jobs that wait, 0..SCHEDULER_MAX_QUEUE: beyond that submit refuses */
     struct prefix_cache
         *cache; /* or NULL: none. Of the same engine; borrowed, and its thread's from here on */
+    /* Tokens of the prompts that wait; one alone may have more. 0: no limit. */
+    int64_t max_queue_tokens;
+    double max_wait;       /* seconds; a job that has not begun then ends. 0: no limit */
+    double (*clock)(void); /* seconds; NULL: clock_seconds */
 };
 
 /* The caller's memory, unchanged by the caller from scheduler_submit until the last call of done. */
@@ -44,6 +52,7 @@ struct scheduler_job {
     uint8_t scope[32]; /* narrows the group for the cache: struct cache_tenant */
     int n_system;      /* tokens of its system text (engine_system_length); 0: unknown */
     bool no_cache;     /* neither look in the cache nor leave anything there */
+    int priority;      /* a higher one begins first */
     /* max_tokens, max_context, sampling, parse, ignore_eos as for one answer; emit, ctx, snapshot, pause
      * and cancel are the scheduler's. */
     struct generate_options generate;
@@ -64,7 +73,11 @@ struct scheduler_job {
     struct session *found; /* in the cache, until the first choice begins */
     struct cache_load load;
     int n_started, n_done;
-    size_t bytes; /* reserved */
+    int n_passed;         /* others that began while it waited */
+    size_t bytes;         /* reserved */
+    double submitted;     /* when, by the scheduler's clock */
+    double begun;         /* likewise; 0: it has not */
+    bool waited_too_long; /* that is why it was cancelled */
 };
 
 struct scheduler;
@@ -82,6 +95,7 @@ enum { SCHEDULER_STEP_BUCKETS = 15 };
 
 struct scheduler_stats {
     int n_waiting, n_running; /* jobs that wait; answers that run */
+    int64_t waiting_tokens;   /* of the prompts of jobs that wait */
     /* Since the start. As it happens: steps, rows of prompts fed, tokens drawn. When an answer ends: tokens of
      * its prompt that were fed, and those whose state was there; drafts, and those that came true. */
     uint64_t n_steps, n_prompt_rows, n_tokens;

@@ -61,8 +61,7 @@ int chat_job_encode(struct exchange *x, struct chat_request *r, json_t *body, st
     const struct server *s = x->server;
     struct err err = {0};
     if (chat_request_read(r, body, &s->o.rules, e)) return -1;
-    if (!server_has_model(s, r->model))
-        return api_refuse(e, 404, "model", "The model `%s` does not exist", r->model);
+    if (exchange_check_model(x, r->model, e)) return -1;
     if (sampling_check_bias(&r->sampling, engine_vocab(s->engine), e)) return -1;
     if (engine_prompt(s->engine, r->messages, r->tools, &r->prompt, &x->prompt, &err) == 0)
         return 0;

@@ -81,12 +81,11 @@ static void fill_job(struct exchange *x, struct scheduler_job *job,
     job->seed = seed;
 }
 
-static int check_request(const struct server *s, const struct completion_request *r,
+static int check_request(const struct exchange *x, const struct completion_request *r,
                          struct api_error *e)
 {
-    if (r->model && !server_has_model(s, r->model))
-        return api_refuse(e, 404, "model", "The model `%s` does not exist", r->model);
-    return sampling_check_bias(&r->sampling, engine_vocab(s->engine), e);
+    if (r->model && exchange_check_model(x, r->model, e)) return -1;
+    return sampling_check_bias(&r->sampling, engine_vocab(x->server->engine), e);
 }
 
 int completion_prepare(struct exchange *x, json_t *body, enum completion_shape shape,
@@ -102,7 +101,7 @@ int completion_prepare(struct exchange *x, json_t *body, enum completion_shape s
     struct completion_request *r = &c->request;
     for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++)
         buf_init(&c->choices[i].text, MAX_TEXT);
-    if (completion_request_read(r, body, shape, e) || check_request(x->server, r, e) ||
+    if (completion_request_read(r, body, shape, e) || check_request(x, r, e) ||
         (r->n_prompts > 1 && exchange_add_prompts(x, r->n_prompts - 1, e)))
         return -1;
     for (int i = 0; i < r->n_prompts; i++)

@@ -37,9 +37,25 @@ static void on_gone(void *ctx)
     atomic_store(&x->cancel, true);
 }
 
+/* What the answers took so far; those under way are not counted. A prompt counts once for all its choices. */
+static struct used used_of(const struct exchange *x)
+{
+    struct used used = {0};
+    for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++)
+        used.n_tokens += x->ends[i].n_tokens;
+    for (int i = -1; i < x->n_more; i++) {
+        const struct choice_end *first = &x->ends[i < 0 ? x->part.first : x->more[i].part.first];
+        used.n_prompt += first->n_prompt;
+        used.n_cached += first->n_reused;
+    }
+    return used;
+}
+
 static void free_exchange(struct exchange *x)
 {
     struct server *s = x->server;
+    struct used used = used_of(x);
+    limits_leave(s->limits, &x->pass, &used, moment_now());
     let_go(x);
     x->api->fini(x);
     ids_fini(&x->prompt);
@@ -101,9 +117,24 @@ static bool make_messages(struct exchange *x, struct message **out, int n)
     return true;
 }
 
+/* The key may have gone, or others may have come first, while the body was read. */
+static int enter(struct server *s, const struct http_request *r, struct pass *pass,
+                 struct api_error *e)
+{
+    const struct key *key = routes_key(s, r);
+    if (s->keys && !key)
+        return api_refuse(e, 401, NULL, "Authentication Fails, Your api key is invalid");
+    return limits_enter(s->limits, key, pass, e);
+}
+
 void exchange_begin(struct server *s, struct http_request *r, const struct api *api)
 {
     struct api_error e = {0};
+    struct pass pass = {0};
+    if (enter(s, r, &pass, &e)) {
+        reply_refusal(r, api->dialect, &e, NULL);
+        return;
+    }
     struct exchange *x = calloc(1, sizeof *x);
     size_t size;
     const char *body = http_body(r, &size);
@@ -111,6 +142,7 @@ void exchange_begin(struct server *s, struct http_request *r, const struct api *
     if (!x || !x->body || !make_messages(x, &x->prepared, 1)) {
         free(x ? x->body : NULL);
         free(x);
+        limits_leave(s->limits, &pass, &(struct used){0}, moment_now());
         api_refuse_memory(&e);
         reply_refusal(r, api->dialect, &e, NULL);
         return;
@@ -119,6 +151,7 @@ void exchange_begin(struct server *s, struct http_request *r, const struct api *
     x->body[size] = 0;
     x->body_size = size;
     x->server = s;
+    x->pass = pass;
     x->api = api;
     x->http = r;
     x->created = (long)time(NULL);
@@ -135,6 +168,17 @@ void exchange_begin(struct server *s, struct http_request *r, const struct api *
 }
 
 /* --- the prepare thread --- */
+
+int exchange_check_model(const struct exchange *x, const char *name, struct api_error *e)
+{
+    const struct server *s = x->server;
+    const struct key *key = x->pass.key;
+    if (!server_has_model(s, name))
+        return api_refuse(e, 404, "model", "The model `%s` does not exist", name);
+    if (key && !key_allows(key, name, s->o.model))
+        return api_refuse(e, 403, "model", "The model `%s` is not for this key", name);
+    return 0;
+}
 
 static struct exchange *exchange_of(struct queue_item *item)
 {
@@ -266,12 +310,36 @@ static void on_done(void *ctx, int choice, const struct generation_result *r,
 
 /* --- back on the I/O thread --- */
 
+/* The worst case, of the key's tokens. */
+static int reserve(struct exchange *x)
+{
+    struct demand d = {.n_choices = x->n_choices};
+    int most = 0;
+    for (int i = -1; i < x->n_more; i++) {
+        const struct generate_options *g = i < 0 ? &x->job.generate : &x->more[i].job.generate;
+        int n = (int)(i < 0 ? x->prompt.n : x->more[i].prompt.n);
+        int left = g->max_context > n ? g->max_context - n : 0;
+        int own = g->max_tokens >= 0 && g->max_tokens < left ? g->max_tokens : left;
+        d.n_prompt += n;
+        if (own > most) most = own;
+    }
+    d.max_tokens = most;
+    if (limits_reserve(&x->pass, &d, moment_now(), &x->error)) return -1;
+    if (d.max_tokens == most) return 0;
+    x->job.generate.max_tokens = d.max_tokens;
+    for (int i = 0; i < x->n_more; i++)
+        x->more[i].job.generate.max_tokens = d.max_tokens;
+    return 0;
+}
+
 static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids *prompt,
                       struct exchange_part *part)
 {
     struct err err = {0};
     job->ids = prompt->data;
     job->n_ids = (int)prompt->n;
+    job->group = x->pass.group;
+    job->priority = x->pass.key ? x->pass.key->priority : 0;
     job->cancel = &x->cancel;
     job->event = on_event;
     job->drawn = x->wants_picks ? on_drawn : NULL;
@@ -287,12 +355,12 @@ static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids 
 /* All prompts, or none: what has begun when one is refused ends. */
 static void submit(struct exchange *x)
 {
-    start_timer(x);
-    int n_begun = 0, rc = submit_job(x, &x->job, &x->prompt, &x->part);
+    int n_begun = 0, rc = reserve(x);
+    if (rc == 0) start_timer(x);
+    if (rc == 0) rc = submit_job(x, &x->job, &x->prompt, &x->part);
     if (rc == 0) n_begun = x->job.n;
     for (int i = 0; rc == 0 && i < x->n_more; i++) {
         struct exchange_more *more = &x->more[i];
-        more->job.group = x->job.group;
         rc = submit_job(x, &more->job, &more->prompt, &more->part);
         if (rc == 0) n_begun += more->job.n;
     }
@@ -354,6 +422,9 @@ static void take_end(struct message *m)
         api_refuse_err(&x->error, &m->failure);
     } else if (atomic_load(&x->lost)) {
         api_refuse_memory(&x->error);
+    } else if (x->job.waited_too_long) {
+        api_refuse(&x->error, 503, NULL, "The server is overloaded: it did not begin in %d seconds",
+                   x->server->o.max_wait);
     } else if (x->ends[m->choice].finish == FINISH_CANCELLED) {
         api_refuse(&x->error, 503, NULL, "The server is shutting down");
     }

@@ -17,6 +17,7 @@
 #include "engine/scheduler.h"
 #include "serve/api_error.h"
 #include "serve/http.h"
+#include "serve/limits.h"
 #include "text/ids.h"
 
 struct event;
@@ -92,6 +93,7 @@ struct exchange {
     bool answered;      /* set by prepare */
     bool wants_picks;   /* of each token, as it is drawn */
     bool wants_prompts; /* the log-probabilities of the prompts' tokens */
+    struct pass pass;   /* of its key */
     atomic_bool cancel;
     atomic_bool lost; /* an event found no memory: the answer has a hole */
     struct api_error error;
@@ -109,6 +111,10 @@ struct exchange {
 /* For endpoints, on the prepare thread: room for `n` further prompts, zeroed but for their ids, whose list is
  * empty. Once. 503 when there is no memory. */
 MUST_USE int exchange_add_prompts(struct exchange *x, int n, struct api_error *e);
+
+/* For endpoints, on the prepare thread: whether there is a model of this name (404), and whether the key of x may
+ * use it (403). */
+MUST_USE int exchange_check_model(const struct exchange *x, const char *name, struct api_error *e);
 
 /* For endpoints, on the I/O thread. */
 

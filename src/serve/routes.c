@@ -105,11 +105,10 @@ static const char *given_key(const struct http_request *r)
     return key ? key : "";
 }
 
-static bool may_ask(const struct server *s, const struct http_request *r)
+const struct key *routes_key(const struct server *s, const struct http_request *r)
 {
-    if (!s->keys) return true;
-    const struct key *key = keys_find(s->keys, given_key(r));
-    return key && (!key->expires || time(NULL) < key->expires);
+    const struct key *key = s->keys ? keys_find(s->keys, given_key(r)) : NULL;
+    return key && (!key->expires || time(NULL) < key->expires) ? key : NULL;
 }
 
 /* Against pages that make a browser ask us under a name of theirs (DNS rebinding): on loopback without a
@@ -160,18 +159,21 @@ bool routes_head(void *ctx, struct http_request *r)
     struct api_error e = {0};
     bool known;
     const struct route *route = find_route(r, &known);
+    const struct key *key = routes_key(s, r);
     if (!is_own_host(s, r))
         api_refuse(&e, 403, NULL, "This server answers to localhost only");
     else if (!known)
         refuse_unknown(r, &e);
     else if (!route)
         api_refuse(&e, 405, NULL, "%s is not possible at %s", http_method(r), http_path(r));
-    else if (!route->open && !may_ask(s, r))
+    else if (!route->open && s->keys && !key)
         api_refuse(&e, 401, NULL, "Authentication Fails, Your api key is invalid");
     else if (route->api && s->draining)
         api_refuse(&e, 503, NULL, "The server is shutting down");
     else if (route->api && is_overloaded(s))
         api_refuse(&e, 503, NULL, "The server is overloaded");
+    else if (!route->open && !strcmp(route->method, "POST"))
+        limits_check(s->limits, key, moment_now(), &e);
     if (!e.status) return true;
     if (e.status == 405) http_add_header(r, "allow", allowed_at(r));
     reply_refusal(r, dialect_of(r, route), &e, NULL);

@@ -23,6 +23,8 @@ struct server_options server_defaults(void)
                                    .max_streams = 16,
                                    .max_rows = 128,
                                    .max_queue = 256,
+                                   .max_queue_tokens = 4 << 20,
+                                   .max_wait = 600,
                                    .rules = {.family = FAMILY_OFFICIAL},
                                    .keep_alive_ms = 5000,
                                    .drain_seconds = 30};
@@ -117,6 +119,7 @@ static int read_keys(struct server *s, struct err *err)
     struct keys *keys = NULL;
     if (!s->o.keys && !s->has_key) return 0;
     if (keys_read(&keys, s->o.keys, s->has_key ? s->key_hash : NULL, err)) return -1;
+    limits_set_keys(s->limits, keys);
     keys_release(s->keys);
     s->keys = keys;
     return 0;
@@ -182,7 +185,11 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
                 struct err *err)
 {
     struct http_handler handler = {routes_request, routes_head, routes_error_body, NULL};
-    struct scheduler_options scheduling = {o->max_streams, o->max_rows, o->max_queue, NULL};
+    struct scheduler_options scheduling = {.max_streams = o->max_streams,
+                                           .max_rows = o->max_rows,
+                                           .max_queue = o->max_queue,
+                                           .max_queue_tokens = o->max_queue_tokens,
+                                           .max_wait = o->max_wait};
     *out = NULL;
     if (check_options(o, err)) return -1;
     struct server *s = xcalloc(1, sizeof *s);
@@ -191,6 +198,7 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
     s->has_key = o->api_key != NULL;
     if (o->api_key) sha256_of(o->api_key, strlen(o->api_key), s->key_hash);
     s->o.api_key = NULL; /* its hash is enough */
+    s->limits = limits_new();
     s->mailbox = queue_new(wake, s);
     s->to_prepare = queue_new(NULL, NULL);
     if (read_keys(s, err) || open_events(s, err) ||
@@ -245,6 +253,7 @@ void server_close(struct server *s)
     if (s->wake_fd >= 0) close(s->wake_fd);
     queue_free(s->mailbox);
     queue_free(s->to_prepare);
+    limits_free(s->limits);
     keys_release(s->keys);
     free(s);
 }

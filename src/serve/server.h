@@ -11,11 +11,13 @@
 
 struct server_options {
     struct http_options http;
-    int max_streams;     /* answers at once */
-    int max_rows;        /* rows of a step */
-    int max_queue;       /* requests that wait */
-    const char *model;   /* the name served */
-    const char *api_key; /* may be NULL; not kept */
+    int max_streams;          /* answers at once */
+    int max_rows;             /* rows of a step */
+    int max_queue;            /* requests that wait */
+    int64_t max_queue_tokens; /* of their prompts */
+    int max_wait;             /* seconds that they wait, then they are refused; 0: no limit */
+    const char *model;        /* the name served */
+    const char *api_key;      /* may be NULL; not kept */
     const char *
         keys; /* a file (secure/keys.h), read again at SIGHUP; NULL: none. No key at all: open to all */
     bool any_model; /* every other name means it, too */

@@ -15,7 +15,8 @@ struct server {
     struct scheduler *scheduler;
     struct event_base *base;
     struct http_server *http;
-    struct keys *keys;     /* who may ask; NULL: all */
+    struct keys *keys; /* who may ask; NULL: all */
+    struct limits *limits;
     uint8_t key_hash[32];  /* of options.api_key, when has_key */
     struct queue *mailbox; /* messages for the I/O thread */
     int wake_fd;           /* an eventfd: the mailbox has some */
@@ -64,6 +65,9 @@ const char *routes_error_body(void *server, int status);
 
 /* The id that x-request-id carries: the client's, if it is decent, or a new one. */
 void routes_request_id(const struct http_request *r, char out[EXCHANGE_ID]);
+
+/* The key that a request came with, or NULL: it has none that is valid, or none is wanted. */
+const struct key *routes_key(const struct server *s, const struct http_request *r);
 
 /* Answers with JSON (taken over) or an error. */
 void reply_json(struct http_request *r, int status, json_t *body);

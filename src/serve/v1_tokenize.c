@@ -72,12 +72,11 @@ static void put_pieces(struct buf *out, const struct tokenizer *t, const struct 
 /* ---- reading ---- */
 
 /* model may be left out here. */
-static int check_model(const struct server *s, const struct fields *f)
+static int check_model(const struct exchange *x, const struct fields *f)
 {
     const char *model = NULL;
     if (field_text(f, "model", 1, CHAT_MAX_MODEL, &model)) return -1;
-    if (!model || server_has_model(s, model)) return 0;
-    return api_refuse(f->e, 404, "model", "The model `%s` does not exist", model);
+    return model ? exchange_check_model(x, model, f->e) : 0;
 }
 
 /* A body with messages, as a chat request has them. Takes body over, as chat_request_read. */
@@ -137,11 +136,10 @@ static int read_tokenize(struct exchange *x, json_t *body, struct wish *wish, st
 {
     struct fields f = fields_of(body, e);
     wish->llama = field_get(&f, "content") != NULL;
-    int rc =
-        check_model(x->server, &f) ||
-                field_bool(&f, wish->llama ? "with_pieces" : "return_token_strs", &wish->strings)
-            ? -1
-            : 0;
+    int rc = check_model(x, &f) || field_bool(&f, wish->llama ? "with_pieces" : "return_token_strs",
+                                              &wish->strings)
+                 ? -1
+                 : 0;
     if (rc == 0 && field_get(&f, "messages")) return tokenize_messages(x, body, e);
     if (rc == 0) rc = read_text(x, &f, wish);
     json_decref(body);
@@ -193,7 +191,7 @@ static int prepare_detokenize(struct exchange *x, json_t *body, struct api_error
 {
     struct fields f = fields_of(body, e);
     json_t *tokens = NULL;
-    int rc = check_model(x->server, &f) || field_require(&f, "tokens") ||
+    int rc = check_model(x, &f) || field_require(&f, "tokens") ||
                      field_list(&f, "tokens", 0, SIZE_MAX, &tokens) ||
                      (json_array_size(tokens) && token_ids_check(&f, "tokens", tokens))
                  ? -1

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from serve_client import MODEL, QUESTION, TENON, Server
@@ -100,6 +101,96 @@ def a_stream_outlives_its_key():
                 assert piece, got[-300:]
                 got += piece
             assert b'"finish_reason":"length"' in got
+
+
+def refused(got, status, low, high):
+    """The message of a refusal, whose Retry-After lies within the bounds."""
+    assert got[0] == status, got
+    assert got[2] is not None and low <= got[2] <= high, got
+    return got[1]["error"]
+
+
+@check
+def limits_are_those_of_the_key():
+    with Folder() as f:
+        one = f.key("one", "--concurrent", "1")
+        two = f.key("two", "--requests", "2")
+        few = f.key("few", "--tokens", "100")
+        day = f.key("day", "--daily", "120")
+        fit = f.key("fit", "--models", "deepseek-chat")
+        own = f.key("own", "--models", "other,nano")
+        with Server("--keys", f.path(), "--ctx", "100000") as server:
+            s, _ = server.begin_stream(key=one)
+            error = refused(ask(server, one), 429, 1, 1)
+            assert error["type"] == "rate_limit_error" and "1 requests at once" in error["message"]
+            assert ask(server, two)[0] == 200  # others have their own
+            assert ask(server, two)[0] == 200
+            refused(ask(server, two), 429, 1, 30)
+            assert server.ask("GET", "/models", x_api_key=two)[0].status == 200
+            s.close()
+            wait_for(lambda: ask(server, one)[0] == 200)
+
+            status, got, _ = ask(server, few, max_tokens=4)
+            assert status == 200
+            used = got["usage"]["total_tokens"]
+            assert 20 < used < 50, used
+            error = refused(ask(server, few, max_tokens=90), 429, 1, used * 60 // 100 + 1)
+            assert "100 tokens per minute" in error["message"], error
+
+            finishes = []
+            for _ in range(9):
+                status, got, after = ask(server, day, max_tokens=50, ignore_eos=True)
+                if status != 200:
+                    break
+                finishes.append((got["choices"][0]["finish_reason"], got["usage"]["total_tokens"]))
+            error = refused((status, got, after), 402, 1, 86400)
+            assert error["message"] == "Insufficient Balance" and error["type"] == "unknown_error"
+            assert len(finishes) == 2 and sum(n for _, n in finishes) == 120, finishes
+            assert all(finish == "length" for finish, _ in finishes), finishes
+
+            assert ask(server, fit)[0] == 200
+            status, got, _ = ask(server, fit, model="deepseek-reasoner")
+            assert status == 403 and got["error"]["param"] == "model", got
+            assert ask(server, fit, model="gpt-4")[0] == 404
+            assert ask(server, own, model="deepseek-reasoner")[0] == 200
+
+
+@check
+def a_new_reading_changes_limits_and_forgets_nothing():
+    with Folder() as f:
+        ann = f.key("ann", "--requests", "1")
+        with Server("--keys", f.path()) as server:
+            assert ask(server, ann)[0] == 200
+            refused(ask(server, ann), 429, 1, 60)
+            hang_up(server, "1 keys")
+            refused(ask(server, ann), 429, 1, 60)
+            with open(f.path()) as file:
+                text = file.read()
+            with open(f.path(), "w") as file:
+                file.write(text.replace("requests=1", "requests=2"))
+            hang_up(server, "1 keys")
+            assert ask(server, ann)[0] == 200
+            refused(ask(server, ann), 429, 1, 30)
+
+
+@check
+def a_queue_ends_what_waits_too_long():
+    with Folder() as f:
+        ann = f.key("ann")
+        options = ("--ctx", "1000000", "--max-streams", "1", "--max-wait", "3")
+        with Server("--keys", f.path(), "--max-queue-tokens", "40", *options) as server:
+            s, _ = server.begin_stream(key=ann)
+            error = refused(ask(server, ann), 503, 1, 1)
+            assert "3 seconds" in error["message"], error
+            codes = []
+            both = [threading.Thread(target=lambda: codes.append(ask(server, ann)[0]))
+                    for _ in range(2)]
+            for t in both:
+                t.start()
+            for t in both:
+                t.join()
+            assert sorted(codes) == [429, 503], codes  # two prompts of 30 tokens are too many
+            s.close()
 
 
 def main():

@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -56,6 +57,7 @@ struct question {
     struct pick told[200];
     int *order; /* gets the place at which the first choice ended */
     bool cancel_after_first;
+    atomic_int n_drawn, n_allowed; /* with hold: the engine waits when it has drawn more */
 };
 
 /* Where the engine's thread tells the test's. */
@@ -165,8 +167,44 @@ static struct scheduler *open_scheduler(struct rig *r, int max_streams, int max_
 {
     struct scheduler *s = NULL;
     struct err err = {0};
-    struct scheduler_options o = {max_streams, max_rows, max_queue, NULL};
+    struct scheduler_options o = {
+        .max_streams = max_streams, .max_rows = max_rows, .max_queue = max_queue};
     if (scheduler_open(&s, r->engine, &o, &err)) fail_msg("%s", err.message);
+    return s;
+}
+
+/* Holds the engine's thread. */
+static void hold(void *ctx, int choice, const struct pick *p)
+{
+    struct question *q = ctx;
+    (void)choice;
+    (void)p;
+    int n = atomic_fetch_add(&q->n_drawn, 1) + 1;
+    while (n > atomic_load(&q->n_allowed))
+        sched_yield();
+}
+
+/* The engine draws so many tokens of q more, and waits again. */
+static void let_draw(struct question *q, int n)
+{
+    int wanted = atomic_fetch_add(&q->n_allowed, n) + n + 1;
+    while (atomic_load(&q->n_drawn) < wanted)
+        sched_yield();
+}
+
+/* One place, which the first job holds until its n_allowed lets it go: what is asked then waits. */
+static struct scheduler *open_busy(struct rig *r, const struct scheduler_options *more,
+                                   struct question *first)
+{
+    struct scheduler *s = NULL;
+    struct err err = {0};
+    struct scheduler_options o = *more;
+    o.max_streams = o.max_rows = 1;
+    o.max_queue = 100;
+    if (scheduler_open(&s, r->engine, &o, &err)) fail_msg("%s", err.message);
+    first->job.drawn = hold;
+    submit(s, first);
+    let_draw(first, 0);
     return s;
 }
 
@@ -213,8 +251,9 @@ static void each_choice_is_the_answer_it_is_alone(void **state)
 {
     (void)state;
     enum { N = 24 };
-    static const struct scheduler_options shapes[] = {
-        {1, 1, N, NULL}, {3, 7, N, NULL}, {8, 300, N, NULL}};
+    static const struct {
+        int max_streams, max_rows, max_queue;
+    } shapes[] = {{1, 1, N}, {3, 7, N}, {8, 300, N}};
     struct rig r = rig_open(2 * MAX_CHOICES);
     struct random random = {11};
     struct board board;
@@ -365,6 +404,140 @@ static void groups_take_turns(void **state)
     rig_close(&r);
 }
 
+static void a_higher_priority_begins_first(void **state)
+{
+    (void)state;
+    enum { N = 6 };
+    static const int priorities[N] = {0, 0, 5, -3, 5, 0}, wanted[N] = {0, 3, 1, 5, 2, 4};
+    struct rig r = rig_open(4);
+    struct board board;
+    struct question q[N];
+    int order[N];
+    board_init(&board);
+    for (int i = 0; i < N; i++) {
+        q[i] = question_at(&r, &board, i, 1, 2);
+        q[i].job.priority = priorities[i];
+        q[i].order = &order[i];
+    }
+    struct scheduler *s = open_busy(&r, &(struct scheduler_options){0}, &q[0]);
+    for (int i = 1; i < N; i++)
+        submit(s, &q[i]);
+    atomic_store(&q[0].n_allowed, INT_MAX);
+    board_wait(&board, N);
+    scheduler_close(s);
+    assert_memory_equal(order, wanted, sizeof wanted);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+/* A priority less is made up for by as many that began before. */
+static void a_low_priority_does_not_wait_for_ever(void **state)
+{
+    (void)state;
+    enum { N = 3 * SCHEDULER_AGE };
+    struct rig r = rig_open(4);
+    struct board board;
+    struct question q[N];
+    int order[N];
+    board_init(&board);
+    for (int i = 0; i < N; i++) {
+        q[i] = question_at(&r, &board, i, 1, 1);
+        q[i].job.priority = i != 1;
+        q[i].job.group = i == 1;
+        q[i].order = &order[i];
+    }
+    struct scheduler *s = open_busy(&r, &(struct scheduler_options){0}, &q[0]);
+    for (int i = 1; i < N; i++)
+        submit(s, &q[i]);
+    atomic_store(&q[0].n_allowed, INT_MAX);
+    board_wait(&board, N);
+    scheduler_close(s);
+    assert_int_equal(order[1], 1 + SCHEDULER_AGE);
+    assert_int_equal(order[N - 1], N - 1);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+static atomic_int test_seconds;
+
+static double test_clock(void)
+{
+    return atomic_load(&test_seconds);
+}
+
+static void a_job_that_waits_too_long_ends(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(4);
+    struct board board;
+    struct question q[3];
+    board_init(&board);
+    for (int i = 0; i < 3; i++)
+        q[i] = question_at(&r, &board, i, 5, 20);
+    q[1].job.n = 2;
+    atomic_store(&test_seconds, 1);
+    struct scheduler_options o = {.max_wait = 10, .clock = test_clock};
+    struct scheduler *s = open_busy(&r, &o, &q[0]);
+    submit(s, &q[1]);
+    atomic_store(&test_seconds, 10);
+    submit(s, &q[2]);
+    let_draw(&q[0], 3);
+    assert_int_equal(scheduler_stats(s).n_waiting, 2);
+    assert_int_equal(scheduler_stats(s).waiting_tokens, 10);
+    atomic_store(&test_seconds, 11);
+    atomic_store(&q[0].n_allowed, INT_MAX);
+    board_wait(&board, 4);
+    struct scheduler_stats stats = scheduler_stats(s);
+    scheduler_close(s);
+    assert_true(q[1].job.waited_too_long);
+    for (int c = 0; c < 2; c++) {
+        assert_int_equal(q[1].answers[c].calls, 1);
+        assert_int_equal(q[1].answers[c].finish, FINISH_CANCELLED);
+    }
+    assert_true(q[1].job.begun == 0);
+    assert_false(q[0].job.waited_too_long || q[2].job.waited_too_long);
+    assert_int_equal(q[0].answers[0].finish, FINISH_LENGTH);
+    assert_int_equal(q[2].answers[0].finish, FINISH_LENGTH);
+    assert_true(q[0].job.begun == 1 && q[2].job.submitted == 10 && q[2].job.begun == 11);
+    assert_int_equal(stats.waiting_tokens, 0);
+    assert_int_equal(stats.reserved, 0);
+    board_fini(&board);
+    rig_close(&r);
+}
+
+static void a_queue_of_too_many_tokens_refuses(void **state)
+{
+    (void)state;
+    static const int sizes[] = {5, 200, 1, 100, 51, 50};
+    struct rig r = rig_open(8);
+    struct board board;
+    struct question q[6];
+    struct err one = {0}, more = {0};
+    board_init(&board);
+    for (int i = 0; i < 6; i++)
+        q[i] = question_at(&r, &board, i, sizes[i], 20);
+    struct scheduler_options o = {.max_queue_tokens = 150};
+    struct scheduler *s = open_busy(&r, &o, &q[0]);
+    submit(s, &q[1]); /* alone it may be longer */
+    q[2].job.cancel = &q[2].cancel;
+    assert_int_equal(scheduler_submit(s, &q[2].job, &one), -1);
+    assert_int_equal(one.code, ERR_LIMIT);
+    assert_non_null(strstr(one.message, "200 tokens"));
+    atomic_store(&q[1].cancel, true);
+    let_draw(&q[0], 2);
+    board_wait(&board, 1);
+    submit(s, &q[3]);
+    q[4].job.cancel = &q[4].cancel;
+    assert_int_equal(scheduler_submit(s, &q[4].job, &more), -1);
+    submit(s, &q[5]);
+    atomic_store(&q[0].n_allowed, INT_MAX);
+    board_wait(&board, 4);
+    assert_int_equal(scheduler_stats(s).waiting_tokens, 0);
+    scheduler_close(s);
+    board_fini(&board);
+    rig_close(&r);
+}
+
 static void a_cancelled_job_ends_running_or_waiting(void **state)
 {
     (void)state;
@@ -452,6 +625,10 @@ int main(void)
         cmocka_unit_test(what_can_never_start_is_refused),
         cmocka_unit_test(memory_is_reserved_before_an_answer_begins),
         cmocka_unit_test(groups_take_turns),
+        cmocka_unit_test(a_higher_priority_begins_first),
+        cmocka_unit_test(a_low_priority_does_not_wait_for_ever),
+        cmocka_unit_test(a_job_that_waits_too_long_ends),
+        cmocka_unit_test(a_queue_of_too_many_tokens_refuses),
         cmocka_unit_test(a_cancelled_job_ends_running_or_waiting),
         cmocka_unit_test(choices_that_wait_end_with_their_job),
         cmocka_unit_test(closing_ends_everything),
