@@ -21,6 +21,7 @@ enum {
     KEY_KEY,
     KEY_KEY_FILE,
     KEY_KEYS,
+    KEY_AUDIT,
     KEY_NAME,
     KEY_ANY_MODEL,
     KEY_STREAMS,
@@ -56,6 +57,8 @@ static const struct argp_option option_table[] = {
     {"keys", KEY_KEYS, "FILE", 0,
      "Clients must send one of the keys of FILE, which tenon key makes; read again at SIGHUP", 1},
     {"api-key", KEY_KEY, "KEY", 0, "The same; other users of this machine can see it", 1},
+    {"audit-log", KEY_AUDIT, "FILE", 0,
+     "A line of JSON for each request, without its texts; opened again at SIGHUP", 1},
     {"served-model-name", KEY_NAME, "NAME", 0,
      "The model's name in the API; default the name of its folder or file", 1},
     {"any-model", KEY_ANY_MODEL, NULL, 0,
@@ -104,6 +107,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_KEYS:
         o->server.keys = arg;
+        return 0;
+    case KEY_AUDIT:
+        o->server.audit = arg;
         return 0;
     case KEY_NAME:
         o->name = arg;

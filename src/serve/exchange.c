@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/fields.h"
@@ -34,6 +35,7 @@ static void on_gone(void *ctx)
 {
     struct exchange *x = ctx;
     let_go(x);
+    x->gone = true;
     atomic_store(&x->cancel, true);
 }
 
@@ -51,10 +53,38 @@ static struct used used_of(const struct exchange *x)
     return used;
 }
 
+static void tell_audit(const struct exchange *x, const struct used *used)
+{
+    double now = clock_seconds(), begun = x->job.begun, submitted = x->job.submitted;
+    struct audit_entry e = {
+        .unix_seconds = routes_unix_now() - (now - x->came),
+        .request_id = x->request_id,
+        .key = x->pass.key ? x->pass.key->name : NULL,
+        .endpoint = x->endpoint,
+        .model = x->server->o.model,
+        .status = x->gone           ? AUDIT_GONE
+                  : x->error.status ? x->error.status
+                                    : 200,
+        .finish = begun > 0 ? finish_name(x->ends[0].finish) : NULL,
+        .n_prompt = used->n_prompt,
+        .n_cached = used->n_cached,
+        .n_tokens = used->n_tokens,
+        .queue = begun > 0       ? begun - submitted
+                 : submitted > 0 ? now - submitted
+                                 : -1,
+        .first_token = used->n_tokens ? begun - x->came + x->ends[0].prompt_seconds : -1,
+        .total = now - x->came,
+    };
+    for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++)
+        e.n_reasoning += x->ends[i].n_reasoning;
+    audit_add(x->server->audit, &e);
+}
+
 static void free_exchange(struct exchange *x)
 {
     struct server *s = x->server;
     struct used used = used_of(x);
+    tell_audit(x, &used);
     limits_leave(s->limits, &x->pass, &used, moment_now());
     let_go(x);
     x->api->fini(x);
@@ -132,7 +162,10 @@ void exchange_begin(struct server *s, struct http_request *r, const struct api *
     struct api_error e = {0};
     struct pass pass = {0};
     if (enter(s, r, &pass, &e)) {
-        reply_refusal(r, api->dialect, &e, NULL);
+        char id[EXCHANGE_ID];
+        routes_request_id(r, id);
+        routes_audit_refusal(s, r, &e, id);
+        reply_refusal(r, api->dialect, &e, id);
         return;
     }
     struct exchange *x = calloc(1, sizeof *x);
@@ -156,6 +189,8 @@ void exchange_begin(struct server *s, struct http_request *r, const struct api *
     x->http = r;
     x->created = (long)time(NULL);
     x->part = (struct exchange_part){x, 0};
+    x->endpoint = routes_endpoint(r);
+    x->came = clock_seconds();
     ids_init(&x->prompt, MAX_PROMPT);
     buf_init(&x->answer, MAX_ANSWER);
     random_id(x->id, api->id_prefix);

@@ -82,6 +82,9 @@ struct exchange {
     char id[EXCHANGE_ID];         /* of the answer */
     char request_id[EXCHANGE_ID]; /* of the x-request-id header */
     long created;                 /* unix time */
+    const char *endpoint;         /* its path, static text */
+    double came;                  /* clock_seconds() when it was whole */
+    bool gone;                    /* the client is, before its answer was whole */
     void *request;                /* the endpoint's */
     struct ids prompt;
     struct scheduler_job job;

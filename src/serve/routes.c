@@ -153,6 +153,35 @@ static enum api_dialect dialect_of(const struct http_request *r, const struct ro
     return strncmp(http_path(r), "/anthropic/", 11) ? API_OPENAI : API_ANTHROPIC;
 }
 
+const char *routes_endpoint(const struct http_request *r)
+{
+    bool known;
+    const struct route *route = find_route(r, &known);
+    return route ? route->path : "";
+}
+
+double routes_unix_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void routes_audit_refusal(const struct server *s, const struct http_request *r,
+                          const struct api_error *e, const char *request_id)
+{
+    const struct key *key = routes_key(s, r);
+    if (s->keys && !key) return;
+    audit_add(s->audit, &(struct audit_entry){.unix_seconds = routes_unix_now(),
+                                              .request_id = request_id,
+                                              .key = key ? key->name : NULL,
+                                              .endpoint = routes_endpoint(r),
+                                              .model = s->o.model,
+                                              .status = e->status,
+                                              .queue = -1,
+                                              .first_token = -1});
+}
+
 bool routes_head(void *ctx, struct http_request *r)
 {
     struct server *s = ctx;
@@ -175,8 +204,11 @@ bool routes_head(void *ctx, struct http_request *r)
     else if (!route->open && !strcmp(route->method, "POST"))
         limits_check(s->limits, key, moment_now(), &e);
     if (!e.status) return true;
+    char id[EXCHANGE_ID];
+    routes_request_id(r, id);
+    if (route && route->api) routes_audit_refusal(s, r, &e, id);
     if (e.status == 405) http_add_header(r, "allow", allowed_at(r));
-    reply_refusal(r, dialect_of(r, route), &e, NULL);
+    reply_refusal(r, dialect_of(r, route), &e, id);
     return false;
 }
 

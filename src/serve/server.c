@@ -135,6 +135,7 @@ static void on_hang_up(evutil_socket_t fd, short what, void *ctx)
         log_error("serve: the keys stay as they were: %s", err.message);
     else if (s->o.keys)
         log_info("serve: %d keys", keys_count(s->keys));
+    audit_reopen(s->audit);
 }
 
 /* --- opening --- */
@@ -201,6 +202,7 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
     s->limits = limits_new();
     s->mailbox = queue_new(wake, s);
     s->to_prepare = queue_new(NULL, NULL);
+    if (o->audit && audit_open(&s->audit, o->audit, err)) goto fail;
     if (read_keys(s, err) || open_events(s, err) ||
         scheduler_open(&s->scheduler, e, &scheduling, err))
         goto fail;
@@ -253,6 +255,7 @@ void server_close(struct server *s)
     if (s->wake_fd >= 0) close(s->wake_fd);
     queue_free(s->mailbox);
     queue_free(s->to_prepare);
+    audit_close(s->audit);
     limits_free(s->limits);
     keys_release(s->keys);
     free(s);

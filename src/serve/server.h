@@ -20,7 +20,8 @@ struct server_options {
     const char *api_key;      /* may be NULL; not kept */
     const char *
         keys; /* a file (secure/keys.h), read again at SIGHUP; NULL: none. No key at all: open to all */
-    bool any_model; /* every other name means it, too */
+    bool any_model;    /* every other name means it, too */
+    const char *audit; /* a file (serve/audit.h), opened again at SIGHUP; NULL: none */
     struct chat_rules rules;
     int keep_alive_ms; /* between signs of life while nothing can be sent yet */
     int drain_seconds; /* for answers under way when it is to stop */

@@ -6,6 +6,7 @@
 
 #include "base/queue.h"
 #include "secure/keys.h"
+#include "serve/audit.h"
 #include "serve/exchange.h"
 #include "serve/server.h"
 
@@ -17,6 +18,7 @@ struct server {
     struct http_server *http;
     struct keys *keys; /* who may ask; NULL: all */
     struct limits *limits;
+    struct audit *audit;   /* or NULL */
     uint8_t key_hash[32];  /* of options.api_key, when has_key */
     struct queue *mailbox; /* messages for the I/O thread */
     int wake_fd;           /* an eventfd: the mailbox has some */
@@ -68,6 +70,13 @@ void routes_request_id(const struct http_request *r, char out[EXCHANGE_ID]);
 
 /* The key that a request came with, or NULL: it has none that is valid, or none is wanted. */
 const struct key *routes_key(const struct server *s, const struct http_request *r);
+
+/* The path of what answers it, static text. */
+const char *routes_endpoint(const struct http_request *r);
+/* Tells the audit log of a request that is refused, unless it comes from a stranger. */
+void routes_audit_refusal(const struct server *s, const struct http_request *r,
+                          const struct api_error *e, const char *request_id);
+double routes_unix_now(void); /* seconds of the calendar */
 
 /* Answers with JSON (taken over) or an error. */
 void reply_json(struct http_request *r, int status, json_t *body);

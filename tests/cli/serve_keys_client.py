@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -191,6 +192,63 @@ def a_queue_ends_what_waits_too_long():
                 t.join()
             assert sorted(codes) == [429, 503], codes  # two prompts of 30 tokens are too many
             s.close()
+
+
+@check
+def the_audit_log_tells_who_and_how_much():
+    with Folder() as f:
+        ann, low = f.key("ann"), f.key("low", "--requests", "1")
+        log = f.path("audit")
+
+        def lines(path=log):
+            with open(path) as file:
+                text = file.read()
+            assert QUESTION[:9] not in text
+            return [json.loads(line) for line in text.splitlines()]
+
+        with Server("--keys", f.path(), "--audit-log", log, "--ctx", "100000") as server:
+            answer, got = server.ask(
+                "POST", "/v1/chat/completions",
+                {"model": "deepseek-chat", "messages": [{"role": "user", "content": QUESTION}],
+                 "thinking": {"type": "enabled"}, "temperature": 0, "user": "zorro"},
+                x_api_key=ann, x_request_id="mine-1")
+            usage = json.loads(got)["usage"]
+            wait_for(lambda: lines())
+            line, = lines()
+            assert answer.getheader("x-request-id") == line["request_id"] == "mine-1"
+            assert line["key"] == "ann" and line["endpoint"] == "/chat/completions", line
+            assert line["status"] == 200 and line["finish"] == "stop" and line["model"] == "nano"
+            assert line["prompt_tokens"] == usage["prompt_tokens"], (line, usage)
+            assert line["completion_tokens"] == usage["completion_tokens"] > 0
+            reasoning = usage["completion_tokens_details"]["reasoning_tokens"]
+            assert line["reasoning_tokens"] == reasoning > 0
+            assert line["cached_tokens"] == usage["prompt_cache_hit_tokens"]
+            assert 0 <= line["queue_ms"] <= line["first_token_ms"] <= line["total_ms"], line
+            assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+            assert "zorro" not in json.dumps(line)
+
+            ask(server, low)
+            refused(ask(server, low), 429, 1, 60)
+            ask(server, "sk-stranger")
+            ask(server, ann, model="gpt-4")
+            s, _ = server.begin_stream(key=ann)
+            s.close()
+            wait_for(lambda: len(lines()) == 5)
+            assert [(x["key"], x["status"], x["finish"]) for x in lines()[1:]] == [
+                ("low", 200, "length"), ("low", 429, None), ("ann", 404, None),
+                ("ann", 499, "cancelled")], lines()
+            assert all(x["request_id"] for x in lines())
+            assert lines()[2]["first_token_ms"] is None and lines()[4]["first_token_ms"] > 0
+
+            os.rename(log, log + ".1")
+            hang_up(server, "2 keys")
+            ask(server, ann)
+            wait_for(lambda: os.path.exists(log) and lines())
+            assert len(lines()) == 1 and len(lines(log + ".1")) == 5
+        with Server("--keys", f.path(), "--audit-log", "/dev/full") as server:
+            for _ in range(3):
+                assert ask(server, ann)[0] == 200
+            wait_for(lambda: "No space left on device; lines are lost" in server.said())
 
 
 def main():
