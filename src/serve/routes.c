@@ -50,6 +50,7 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/user/balance", .answer = v1_balance},
     {.method = "GET", .path = "/status.json", .answer = v1_status},
     {.method = "GET", .path = "/props", .answer = v1_props},
+    {.method = "GET", .path = "/tokenizer_info", .answer = v1_tokenizer_info},
     {.method = "GET", .path = "/slots", .answer = v1_slots},
     {.method = "GET", .path = "/load", .answer = v1_load},
     {.method = "GET", .path = "/loads", .answer = v1_loads},

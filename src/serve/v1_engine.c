@@ -36,6 +36,16 @@ void v1_props(struct server *s, struct http_request *r)
                          0, "build_info", "tenon " TENON_VERSION));
 }
 
+void v1_tokenizer_info(struct server *s, struct http_request *r)
+{
+    const struct tokenizer *t = engine_tokenizer(s->engine);
+    json_t *eos = token_text(t, engine_eos(s->engine));
+    reply_json(r, 200,
+               json_pack("{s:s, s:o, s:O, s:o, s:i}", "tokenizer_class", "tenon", "bos_token",
+                         token_text(t, prompt_bos(t)), "pad_token", eos, "eos_token", eos,
+                         "vocab_size", engine_vocab(s->engine)));
+}
+
 void v1_slots(struct server *s, struct http_request *r)
 {
     int n = s->o.max_streams;

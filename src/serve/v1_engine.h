@@ -1,5 +1,5 @@
 /* What tells of the engine: GET /props, /slots, /load, /loads, /get_load, /get_server_info, /get_model_info,
- * /health_generate, /lora-adapters. None of them waits for the engine or starts work in it.
+ * /health_generate, /lora-adapters, /tokenizer_info. None of them waits for the engine or starts work in it.
  * Source: docs/spec, API, section 7; security, rules H6 and R6. */
 #pragma once
 #include <stdbool.h>
@@ -10,6 +10,8 @@ struct http_request;
 struct server;
 
 void v1_props(struct server *s, struct http_request *r);
+/* What clients ask that tokenize here (POST /tokenize): the special tokens, by their text. */
+void v1_tokenizer_info(struct server *s, struct http_request *r);
 /* Every place for an answer: whether one is running there, and its counts; no texts. */
 void v1_slots(struct server *s, struct http_request *r);
 void v1_load(struct server *s, struct http_request *r);
