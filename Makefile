@@ -54,7 +54,7 @@ FUZZ_SRC := $(sort $(wildcard fuzz/fuzz_*.c))
 TOOL_SRC := $(sort $(wildcard tools/*.c bench/*.c))
 TOOL_BIN := $(TOOL_SRC:%.c=$B/%)
 
-.PHONY: all run test test-build test-gates test-llama test-train lint fuzz fuzz-build install clean help tools deps
+.PHONY: all run test test-build test-gates test-llama test-train test-clients lint fuzz fuzz-build install clean help tools deps
 .SECONDARY:
 
 all: deps $B/tenon
@@ -130,6 +130,13 @@ test-train:
 	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon
 	@tools/train/test $B/tenon
 
+# Optional: the clients of others (openai, anthropic, lm-eval, curl) against a server, each in a virtual
+# environment of its own, made the first time (needs the network).
+test-clients:
+	@tools/deps --check || tools/deps
+	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon
+	@tests/clients/run $B/tenon
+
 lint:
 	@tools/deps --check || tools/deps
 	@tools/lint
@@ -159,6 +166,6 @@ clean:
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
-	@echo "targets: all run test test-gates lint fuzz test-llama test-train tools install clean"
+	@echo "targets: all run test test-gates lint fuzz test-llama test-train test-clients tools install clean"
 
 -include $(shell [ -d $B ] && find $B -name '*.d' 2>/dev/null)
