@@ -54,7 +54,7 @@ FUZZ_SRC := $(sort $(wildcard fuzz/fuzz_*.c))
 TOOL_SRC := $(sort $(wildcard tools/*.c bench/*.c))
 TOOL_BIN := $(TOOL_SRC:%.c=$B/%)
 
-.PHONY: all run test test-build test-gates test-llama test-train test-clients lint fuzz fuzz-build install clean help tools deps
+.PHONY: all run test test-build test-gates test-page test-llama test-train test-clients lint fuzz fuzz-build install clean help tools deps
 .SECONDARY:
 
 all: deps $B/tenon
@@ -119,6 +119,12 @@ test-gates:
 	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon
 	@BUILD=$B tests/gates/run $(GATES)
 
+# The chat page in a real browser (installs one the first time); pictures go to build/page/.
+test-page:
+	@tools/deps --check && tools/deps --check page || { tools/deps && tools/deps page; }
+	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon
+	@/usr/bin/python3 tests/page/test_page.py $B/tenon models/nano $(TESTS)
+
 # Optional: does llama.cpp read what Tenon writes? Builds llama.cpp (minutes), needs the network.
 test-llama: $B/tenon
 	@tools/test-llama $B/tenon
@@ -166,6 +172,6 @@ clean:
 
 help:
 	@sed -n '1,/^$$/p' Makefile | sed 's/^# \{0,1\}//'
-	@echo "targets: all run test test-gates lint fuzz test-llama test-train test-clients tools install clean"
+	@echo "targets: all run test test-gates test-page lint fuzz test-llama test-train test-clients tools install clean"
 
 -include $(shell [ -d $B ] && find $B -name '*.d' 2>/dev/null)

@@ -12,6 +12,7 @@ const SAVE_MS = 1000;
 let settings = loadSettings();
 let { key, remember } = loadKey();
 let models = [];
+let modelsHere = null; // settles when the first list is here, or is not to be had
 let current = newConversation(); // not in the store before its first message
 const runs = new Map();          // answers under way: conversation id: {node, abort}
 const store = await Store.open();
@@ -35,8 +36,12 @@ const chat = new ChatView(
     { isRunning: (node) => runs.get(current.id)?.node === node,
       opensThinking: () => settings.open_thinking });
 
-function modelName() {
-    return byId("model").value || models[0]?.id || "default";
+// Waits for the list if it is on its way, asks again if there was none.
+async function modelName() {
+    await modelsHere;
+    if (!models.length) await fetchModels();
+    if (!models.length) throw new ApiError("The server has no model.", 0);
+    return byId("model").value || models[0].id;
 }
 
 // Takes one part of the stream into the message.
@@ -64,10 +69,11 @@ function takeChunk(node, chunk, clock) {
     if (clock.first) node.draw_ms = now - clock.first;
 }
 
-async function readAnswer(conversation, node, body, run) {
+async function readAnswer(conversation, node, path, run) {
     const clock = {};
     let saved = performance.now();
     try {
+        const body = requestBody(settings, await modelName(), path);
         await streamChat(body, key, run.abort.signal, (chunk) => {
             takeChunk(node, chunk, clock);
             if (conversation === current) chat.touch(node);
@@ -86,7 +92,6 @@ async function readAnswer(conversation, node, body, run) {
 // Draws an answer behind `parent`, in the background when another conversation is shown.
 async function answer(conversation, parent) {
     const path = pathOf(conversation);
-    const body = requestBody(settings, modelName(), path);
     const node = addNode(conversation, parent, { role: "assistant" });
     const run = { node, abort: new AbortController() };
     runs.set(conversation.id, run);
@@ -95,7 +100,7 @@ async function answer(conversation, parent) {
     save(conversation);
     announce(settings.thinking ? "Thinking" : "Answering");
     try {
-        await readAnswer(conversation, node, body, run);
+        await readAnswer(conversation, node, path, run);
     } finally {
         runs.delete(conversation.id);
     }
@@ -435,16 +440,23 @@ function drawModels() {
         ? `${chosen.id}, up to ${number(chosen.max_model_len)} tokens a conversation` : chosen.id;
 }
 
-async function loadModels() {
+async function fetchModels() {
+    models = [];
     try {
         models = await listModels(key);
         notice("");
+    } finally {
+        drawModels();
+    }
+}
+
+async function loadModels() {
+    try {
+        await fetchModels();
     } catch (error) {
-        models = [];
         if (error.status === 401) askForKey();
         else notice(error.message, { label: "Try again", run: loadModels });
     }
-    drawModels();
 }
 
 async function changeKey() {
@@ -590,6 +602,6 @@ wire();
 applyTheme();
 applyThinking();
 followHash();
-loadModels();
+modelsHere = loadModels();
 focusPrompt();
 document.documentElement.dataset.ready = "true";

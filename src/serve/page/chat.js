@@ -225,7 +225,7 @@ export class ChatView {
     resultsOf(node) {
         const results = new Map();
         for (const other of pathOf(this.conversation))
-            if (other.role === "tool" && node.calls.some((call) => call.id === other.call_id))
+            if (other.role === "tool" && node.calls?.some((call) => call.id === other.call_id))
                 results.set(other.call_id, other.content);
         return results;
     }

@@ -54,6 +54,7 @@ function endOfList(lines, i) {
             const goes = indent(after) >= 2 ||
                 (ITEM.test(after) && !RULE.test(after) && isOrdered(ITEM.exec(after)[2]) === ordered);
             if (!after || !goes) return i;
+            i = next - 1;
         } else if (indent(lines[i]) < 2 && (opensBlock(lines[i]) || isBlank(lines[i - 1]))) {
             return i;
         }
