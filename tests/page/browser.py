@@ -88,13 +88,17 @@ class Browser:
 
 
 class Page:
-    def __init__(self, browser, url, width=1280, height=800, dark=False, touch=False, rewrite=None):
-        """rewrite: a function of the JSON body of chat requests, which changes it on its way."""
+    def __init__(self, browser, url, width=1280, height=800, dark=False, touch=False, rewrite=None,
+                 beside=None):
+        """rewrite: a function of the JSON body of chat requests, which changes it on its way. beside: a page
+        whose storage it shares."""
         self.browser = browser
         self.rewrite = rewrite
         self.errors, self.urls, self.bodies = [], [], []
-        self.context = browser.call("Target.createBrowserContext")["browserContextId"]
-        target = browser.call("Target.createTarget", url="about:blank",
+        self.context = (beside.context if beside else
+                        browser.call("Target.createBrowserContext")["browserContextId"])
+        self.owns_context = beside is None
+        self.target = target = browser.call("Target.createTarget", url="about:blank",
                               browserContextId=self.context)["targetId"]
         self.session = browser.call("Target.attachToTarget", targetId=target,
                                     flatten=True)["sessionId"]
@@ -136,7 +140,9 @@ class Page:
 
     def close(self):
         del self.browser.pages[self.session]
-        self.browser.call("Target.disposeBrowserContext", browserContextId=self.context)
+        self.browser.call("Target.closeTarget", targetId=self.target)
+        if self.owns_context:
+            self.browser.call("Target.disposeBrowserContext", browserContextId=self.context)
 
     # ---- what it looks like ----
 

@@ -71,7 +71,7 @@ class World:
         return page
 
     def finish(self, check):
-        for page, url in self.pages:
+        for page, url in reversed(self.pages):
             if check:
                 page.do("1")  # what is on its way arrives
                 foreign = [u for u in page.urls if not u.startswith((url, f"blob:{url}"))]
@@ -281,6 +281,8 @@ def a_message_is_edited_and_both_versions_stay(w):
     assert page.text(".versions span") == "2 / 2"
     page.click("[aria-label='Earlier version']")
     page.wait("document.querySelectorAll('.message').length === 4")
+    assert page.do("document.activeElement.getAttribute('aria-label')") == "Later version"
+    assert page.text("#live") == "Version 1 of 2"
     assert page.texts(".bubble") == ["one", "two"]
     assert page.texts(".text") == ["You said one", "You said two"]
 
@@ -393,6 +395,68 @@ def a_conversation_is_renamed_and_deleted(w):
     page.wait("document.querySelectorAll('.message').length === 4")
     page.reload()
     page.wait("document.querySelector('.open-title')?.innerText === 'My name for it'")
+
+
+@test
+def a_conversation_deleted_while_it_is_answered_stays_deleted(w):
+    def script(body, reply):
+        reply.begin()
+        while True:
+            reply.send(chunk({"content": "on "}))
+            time.sleep(0.01)
+
+    w.scripted.script = script
+    page = w.open(w.scripted.url)
+    page.click("#prompt")
+    page.type("go")
+    page.key("Enter")
+    page.wait("document.querySelector('.text')?.innerText.length > 20")
+    page.hover("#conversations li")
+    page.click("[aria-label='Delete go']")
+    page.wait("!document.querySelector('#conversations li')")
+    w.scripted.says("next")
+    ask(page, "another")
+    assert [c["title"] for c in conversations(page)] == ["another"]
+
+
+@test
+def an_edit_is_not_lost_when_an_answer_ends_elsewhere(w):
+    go = threading.Event()
+
+    def script(body, reply):
+        if body["messages"][-1]["content"] == "slow":
+            assert go.wait(120)
+        reply.whole(answer_of("done"))
+
+    w.scripted.script = script
+    page = w.open(w.scripted.url)
+    ask(page, "quick")
+    page.click("#new-chat")
+    page.type("slow")
+    page.key("Enter")
+    page.click("#conversations .open", 1)
+    page.wait("document.querySelector('.bubble')?.innerText === 'quick'")
+    page.click("[aria-label='Edit message']")
+    page.type(" and more")
+    go.set()
+    page.wait("!document.querySelector('.pulse')")
+    assert page.do("document.activeElement.value") == "quick and more"
+    assert page.do("document.querySelector('.bubble').hidden")
+
+
+@test
+def two_tabs_show_the_same(w):
+    w.scripted.says("yes")
+    page = w.open(w.scripted.url)
+    other = w.open(w.scripted.url, beside=page)
+    ask(page, "from one")
+    other.wait("document.querySelector('.open-title')?.innerText === 'from one'")
+    other.click("#conversations .open")
+    ask(page, "and more", 2)
+    other.wait("document.querySelectorAll('.message').length === 4")
+    page.hover("#conversations li")
+    page.click("[aria-label='Delete from one']")
+    other.wait("!document.querySelector('.message') && !document.querySelector('#conversations li')")
 
 
 @test
@@ -1001,7 +1065,7 @@ def roles_and_names_are_there(w):
     page.key("Escape")
     page.click("#open-status")
     page.wait("document.querySelector('#totals').innerText.includes('nano')")
-    check(("region", "Tokens per second"), ("image", "Memory, the last two minutes"),
+    check(("region", "Tokens drawn"), ("image", "Memory, the last two minutes"),
           ("heading", "Status"))
 
 

@@ -20,6 +20,11 @@ const narrow = matchMedia("(max-width: 800px)");
 
 // ---- saving ----
 
+// Not one that was deleted meanwhile.
+async function saveIfKept(conversation) {
+    if (store.conversations.has(conversation.id)) await save(conversation);
+}
+
 async function save(conversation) {
     try {
         const gone = await store.put(conversation);
@@ -79,7 +84,7 @@ async function readAnswer(conversation, node, path, run) {
             if (conversation === current) chat.touch(node);
             if (performance.now() - saved > SAVE_MS) {
                 saved = performance.now();
-                save(conversation);
+                saveIfKept(conversation);
             }
         });
     } catch (error) {
@@ -105,7 +110,7 @@ async function answer(conversation, parent) {
         runs.delete(conversation.id);
     }
     if (node.error?.status === 401) askForKey();
-    await save(conversation);
+    await saveIfKept(conversation);
     refresh();
     if (conversation === current) announceAnswer(node);
 }
@@ -149,13 +154,14 @@ function results(node, given) {
     byId("prompt").focus();
 }
 
-function showVersion(node) {
+function showVersion(node, label) {
     if (isBusy()) return;
     showBranch(current, node);
     save(current);
     refresh();
-    const at = siblingsOf(current, node).indexOf(node);
-    announce(`Version ${at + 1}`);
+    chat.focusVersions(node, label);
+    const all = siblingsOf(current, node);
+    announce(`Version ${all.indexOf(node) + 1} of ${all.length}`);
 }
 
 function stop() {
@@ -164,6 +170,12 @@ function stop() {
     run.abort.abort();
     return true;
 }
+
+// Another tab has changed or deleted a conversation.
+store.onchange = (id) => {
+    if (current.id === id && !isBusy()) current = store.conversations.get(id) ?? newConversation();
+    refresh();
+};
 
 // ---- what is shown ----
 
@@ -297,10 +309,11 @@ function startRename(item, conversation) {
 
 async function removeConversation(conversation) {
     runs.get(conversation.id)?.abort.abort();
-    await store.remove(conversation.id).catch(() => {});
+    const removed = store.remove(conversation.id);
     if (conversation === current) openNew();
     else refresh();
     focusPrompt();
+    await removed.catch(() => {});
     toast(`Deleted "${conversation.title}".`, { label: "Undo", run: async () => {
         await save(conversation);
         openConversation(conversation);

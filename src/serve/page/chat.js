@@ -198,7 +198,7 @@ class QuestionView {
 
 // ---- the whole ----
 
-// actions: {again(node), edit(node, text), results(node, map), version(node), key()}
+// actions: {again(node), edit(node, text), results(node, map), version(node, label), key()}
 // host: {isRunning(node), opensThinking()}
 export class ChatView {
     views = new Map(); // node id: view
@@ -234,11 +234,12 @@ export class ChatView {
     versions(node) {
         const all = siblingsOf(this.conversation, node), at = all.indexOf(node);
         if (all.length < 2) return [];
-        const go = (i) => this.actions.version(all[i]);
+        const go = (i, label) => this.actions.version(all[i], label);
         return [el("span", { class: "versions", role: "group", "aria-label": "Versions" },
-            iconButton("left", "Earlier version", () => go(at - 1), { disabled: at === 0 }),
+            iconButton("left", "Earlier version", () => go(at - 1, "Earlier version"),
+                { disabled: at === 0 }),
             el("span", {}, `${at + 1} / ${all.length}`),
-            iconButton("right", "Later version", () => go(at + 1),
+            iconButton("right", "Later version", () => go(at + 1, "Later version"),
                 { disabled: at === all.length - 1 }))];
     }
 
@@ -250,15 +251,33 @@ export class ChatView {
         const path = pathOf(conversation).filter((node) => node.role !== "tool");
         const views = new Map();
         for (const node of path) {
-            const view = this.views.get(node.id);
-            if (view) view.update(node);
-            views.set(node.id, view ?? this.make(node));
+            const view = this.views.get(node.id) ?? this.make(node), state = this.stateOf(node);
+            if (view.state !== state) view.update(node);
+            view.state = state;
+            views.set(node.id, view);
         }
         this.views = views;
-        this.list.replaceChildren(...[...views.values()].map((view) => view.element));
+        this.place([...views.values()].map((view) => view.element));
         byId("empty").hidden = path.length > 0;
         if (other) this.toEnd();
         this.follow();
+    }
+
+    // Elements that are in their place are not moved: that would take the focus from them.
+    place(elements) {
+        const children = this.list.children;
+        let same = 0;
+        while (same < elements.length && children[same] === elements[same]) same++;
+        while (children.length > same) this.list.lastChild.remove();
+        this.list.append(...elements.slice(same));
+    }
+
+    // What a view shows besides text that grows: one that did not change is left alone, with the focus or the
+    // edit that may be in it.
+    stateOf(node) {
+        const all = siblingsOf(this.conversation, node);
+        return JSON.stringify([this.isRunning(node), node.content.length, node.finish, node.error,
+            all.indexOf(node), all.length, this.lastNode() === node, this.resultsOf(node).size]);
     }
 
     make(node) {
@@ -273,9 +292,22 @@ export class ChatView {
     }
 
     flush() {
-        for (const node of this.dirty) this.views.get(node.id)?.update(node);
+        for (const node of this.dirty) {
+            const view = this.views.get(node.id);
+            if (!view) continue;
+            view.update(node);
+            view.state = null;
+        }
         this.dirty.clear();
         this.follow();
+    }
+
+    // After another version was chosen: the focus stays on that choice.
+    focusVersions(node, label) {
+        const element = this.views.get(node.id)?.element;
+        const button = element?.querySelector(`[aria-label="${label}"]:enabled`) ??
+            element?.querySelector(".versions button:enabled");
+        button?.focus();
     }
 
     editLast() {

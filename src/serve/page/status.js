@@ -10,20 +10,21 @@ const percent = (part, whole) => (whole > 0 ? Math.round(100 * part / whole) : 0
 // Each tile: what it draws from two readings, dt seconds apart, to which height at least, and what it says
 // below.
 const TILES = [
-    { name: "Tokens per second", unit: "drawn",
+    { name: "Tokens drawn", unit: "per second",
       value: (a, b, dt) => (b.tokens - a.tokens) / dt, show: rate,
       note: (b) => `${number(b.tokens)} in all` },
-    { name: "Prompt tokens per second", unit: "read",
+    { name: "Prompt tokens read", unit: "per second",
       value: (a, b, dt) => (b.prompt_rows - a.prompt_rows) / dt, show: rate,
       note: (b) => `${number(b.prompt_rows)} in all` },
     { name: "Running", unit: "answers", value: (a, b) => b.running, show: number,
       most: () => 4, note: (b) => `of at most ${number(b.max_running)}` },
-    { name: "Queue", unit: "requests wait", value: (a, b) => b.waiting, show: number,
+    { name: "Queue", unit: "waiting", value: (a, b) => b.waiting, show: number,
       most: () => 4, note: (b) => `of at most ${number(b.max_waiting)}` },
-    { name: "Cache", unit: "of prompt tokens reused",
+    { name: "Cache", unit: "reused",
       value: (a, b) => percent(b.reused_tokens, b.reused_tokens + b.prompt_tokens),
-      show: (x) => `${x} %`, most: () => 100, note: (b) => `${number(b.reused_tokens)} tokens in all` },
-    { name: "Memory", unit: "set aside for answers", value: (a, b) => b.reserved_bytes, show: bytes,
+      show: (x) => `${x} %`, most: () => 100,
+      note: (b) => `${number(b.reused_tokens)} prompt tokens` },
+    { name: "Memory", unit: "set aside", value: (a, b) => b.reserved_bytes, show: bytes,
       most: (b) => b.memory_bytes, note: (b) => `of ${bytes(b.memory_bytes)}` },
 ];
 

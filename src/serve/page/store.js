@@ -163,6 +163,8 @@ const done = (request) => new Promise((resolve, reject) => {
 export class Store {
     conversations = new Map(); // by id
     database = null; // null: nothing outlives this page
+    channel = new BroadcastChannel("tenon");
+    onchange = null; // called with the id of what another tab has changed
 
     static async open() {
         const store = new Store();
@@ -173,10 +175,22 @@ export class Store {
             store.database = await done(request);
             for (const conversation of await done(store.transact("readonly").getAll()))
                 store.conversations.set(conversation.id, conversation);
+            store.channel.onmessage = (event) => store.follow(event.data);
         } catch {
             store.database = null;
         }
         return store;
+    }
+
+    async follow(id) {
+        const conversation = await done(this.transact("readonly").get(id));
+        if (conversation) this.conversations.set(id, conversation);
+        else this.conversations.delete(id);
+        this.onchange?.(id);
+    }
+
+    tell(id) {
+        if (this.database) this.channel.postMessage(id);
     }
 
     transact(mode) {
@@ -192,6 +206,7 @@ export class Store {
     async put(conversation) {
         this.conversations.set(conversation.id, conversation);
         if (this.database) await done(this.transact("readwrite").put(conversation));
+        this.tell(conversation.id);
         const extra = this.list().slice(MAX_KEPT);
         for (const old of extra) await this.remove(old.id);
         return extra;
@@ -200,5 +215,6 @@ export class Store {
     async remove(id) {
         this.conversations.delete(id);
         if (this.database) await done(this.transact("readwrite").delete(id));
+        this.tell(id);
     }
 }
