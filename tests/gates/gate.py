@@ -285,3 +285,39 @@ def status_of(answer):
 def quantile(values, q):
     values = sorted(values)
     return values[min(len(values) - 1, int(q * len(values)))] if values else float("nan")
+
+
+
+class Others:
+    """What share of the processors other programs took meanwhile: a clock is judged only when that is little."""
+
+    QUIET = 0.1
+
+    def __init__(self, server):
+        self.server = server
+
+    @staticmethod
+    def busy():
+        with open("/proc/stat") as file:
+            fields = [int(n) for n in file.readline().split()[1:9]]
+        return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
+
+    def own(self):
+        return self.server.cpu() + sum(os.times()[:4])
+
+    def __enter__(self):
+        self.begin = time.monotonic(), self.busy(), self.own()
+        return self
+
+    def __exit__(self, *_):
+        clock, busy, own = time.monotonic(), self.busy(), self.own()
+        used = (busy - self.begin[1]) - (own - self.begin[2])
+        self.share = used / (clock - self.begin[0]) / os.cpu_count()
+
+    def judge(self, checks, good, words):
+        """A check of what a clock said."""
+        if self.share > self.QUIET:
+            print(f"not judged: other programs take {100 * self.share:.0f} % of the processors: {words}",
+                  flush=True)
+        else:
+            checks.check(good, words)
