@@ -18,8 +18,9 @@ struct generation {
     int pause_at;              /* tokens fed of the prompt; INT_MAX: no more */
     double began, prompt_done; /* clock; 0: not yet */
     struct sampler *sampler;
-    struct parser *parser; /* NULL without tokenizer */
-    struct pick *picks;    /* with logprobs */
+    struct parser *parser;        /* NULL without tokenizer */
+    struct constraint_run *bound; /* NULL: the answer is free */
+    struct pick *picks;           /* with logprobs */
     int cap_picks;
     struct kv_undo *undo;             /* NULL: no drafts */
     struct kv *kv;                    /* of the session, while a draft is in the step */
@@ -45,6 +46,8 @@ static int check_options(const struct session *s, const struct generate_options 
     if (o->chunk < 1) return err_set(err, ERR_ARGUMENT, "chunk %d is below 1", o->chunk);
     if (o->max_tokens < -1)
         return err_set(err, ERR_ARGUMENT, "%d tokens to generate: below -1", o->max_tokens);
+    if (o->constraint && (!o->tokenizer || o->ignore_eos))
+        return err_set(err, ERR_ARGUMENT, "a constraint wants text, and EOS to end it");
     if (session_fed(s) == n) return err_set(err, ERR_ARGUMENT, "nothing to continue: no new token");
     if (n > o->max_context)
         return err_set(err, ERR_LIMIT, "the prompt has %d tokens, the context %d", n,
@@ -70,6 +73,8 @@ int generation_open(struct generation **out, struct session *s, const struct gen
         g->o.parse.ids.eos = o->ignore_eos ? -1 : o->eos;
         if (parse_new(&g->parser, &g->o.parse, o->emit, o->ctx, err)) goto fail;
     }
+    if (o->constraint && constraint_begin(&g->bound, o->constraint, o->parse.thinking, err))
+        goto fail;
     /* Without room for its block there are no drafts; that is no failure. */
     if (o->speculate && model_has_mtp(session_model(s)) &&
         kv_undo_rows(model_layout(session_model(s))) > GENERATE_MAX_DRAFT &&
@@ -89,6 +94,7 @@ void generation_close(struct generation *g)
 {
     if (!g) return;
     parse_free(g->parser);
+    constraint_end(g->bound);
     kv_undo_free(g->undo);
     sampler_free(g->sampler);
     free(g->picks);
@@ -139,6 +145,23 @@ static bool is_full(const struct generation *g)
     return g->result.n == g->o.max_tokens || session_length(g->session) >= g->o.max_context;
 }
 
+/* What the next draw may choose from. */
+static int allow(struct generation *g, struct err *err)
+{
+    const uint64_t *mask = NULL;
+    if (g->bound && constraint_mask(g->bound, &mask, err)) return -1;
+    sampler_allow(g->sampler, mask);
+    return 0;
+}
+
+/* Takes the token into account for text and constraint. 1: the answer is complete. */
+static int read_drawn(struct generation *g, int id, struct err *err)
+{
+    int ended = g->bound ? constraint_token(g->bound, id, err) : 0;
+    int rc = ended < 0 ? -1 : parse_drawn(g, id, err);
+    return rc ? rc : ended;
+}
+
 /* The next token, from the logits of the one before. 1: the answer is complete. */
 static int draw_next(struct generation *g, const float *logits, int *drawn, struct err *err)
 {
@@ -146,7 +169,8 @@ static int draw_next(struct generation *g, const float *logits, int *drawn, stru
     if (is_full(g)) return finish(g, FINISH_LENGTH, err);
     struct pick pick;
     struct sampler_key key = session_key(s);
-    if (sampler_pick(g->sampler, logits, session_tokens(s), session_length(s), &key, &pick, err) ||
+    if (allow(g, err) ||
+        sampler_pick(g->sampler, logits, session_tokens(s), session_length(s), &key, &pick, err) ||
         keep_pick(g, &pick, err))
         return -1;
     int32_t id = *drawn = pick.id;
@@ -155,7 +179,7 @@ static int draw_next(struct generation *g, const float *logits, int *drawn, stru
     g->result.n++;
     g->result.stats.n_generated++;
     if (g->o.drawn) g->o.drawn(g->o.ctx, &pick);
-    int rc = parse_drawn(g, id, err);
+    int rc = read_drawn(g, id, err);
     if (rc < 0) return -1;
     if (rc) return finish(g, FINISH_STOP, err);
     return is_full(g) ? finish(g, FINISH_LENGTH, err) : 0;
@@ -232,6 +256,8 @@ bool generation_draft(struct generation *g, const float *mtp_logits, struct mode
     const struct session *s = g->session;
     struct sampler_key key = session_key(s);
     int n = session_length(s), id;
+    /* From the same mask as the true draw, or the draft could not come true. */
+    if (allow(g, NULL)) return false;
     if (sampler_draw(g->sampler, mtp_logits, session_tokens(s), n, &key, &id, NULL)) return false;
     if (id == g->o.eos && !g->o.ignore_eos) return false;
     if (kv_reserve(in->kv, 2, NULL)) return false;

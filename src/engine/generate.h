@@ -15,6 +15,7 @@
 
 #include "engine/sampler.h"
 #include "engine/session.h"
+#include "text/constraint.h"
 #include "text/parse.h"
 
 enum finish {
@@ -58,6 +59,11 @@ struct generate_options {
     /* Or NULL: called when the prompt has been fed as far as it said at the call before, the first time before
      * anything is fed; returns how far, which is more than session_fed(s). A fork of s is then the state there. */
     int (*pause)(void *ctx, const struct session *s);
+    /* What the answer must look like, NULL: anything. Borrowed until the generation is closed; used on its thread
+     * only. It binds from </think> on when parse.thinking says that the answer thinks, else at once; a stop
+     * string, max_tokens and the context end the answer as ever, complete or not. Needs tokenizer, and no
+     * ignore_eos. When nothing but EOS can follow the answer ends without it. */
+    struct constraint *constraint;
     /* Drafts by MTP where this controller wants them (engine/speculate.h, engine/round.h): they change speed
      * only. Borrowed; one for all answers of a step. NULL, or a model without MTP: none. */
     struct speculate *speculate;

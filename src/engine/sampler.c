@@ -19,6 +19,7 @@ struct sampler {
     struct sampler_options o;
     int vocab;
     struct logit_bias *bias;
+    const uint64_t *mask;   /* NULL: all tokens */
     float *logits;          /* [V] adjusted */
     struct candidate *cand; /* [V] what is left, ascending id between stages */
     int *counts;            /* [V] how often a token stands in the window; zero between picks */
@@ -135,6 +136,28 @@ static int largest(const float *logits, int n)
     return best;
 }
 
+void sampler_allow(struct sampler *s, const uint64_t *mask)
+{
+    s->mask = mask;
+}
+
+static bool is_allowed(const struct sampler *s, int id)
+{
+    return !s->mask || (s->mask[id / 64] >> id % 64 & 1);
+}
+
+/* The largest of those that are allowed. */
+static int largest_allowed(const struct sampler *s)
+{
+    int best = 0;
+    while (best < s->vocab && !is_allowed(s, best))
+        best++;
+    CHECK(best < s->vocab, "a mask without a token");
+    for (int i = best + 1; i < s->vocab; i++)
+        if (s->logits[i] > s->logits[best] && is_allowed(s, i)) best = i;
+    return best;
+}
+
 /* Candidates in order of logit, ties to the lower id. */
 static bool before(const struct candidate *a, const struct candidate *b)
 {
@@ -244,12 +267,14 @@ static float exp_or_zero(float x)
 static int draw(struct sampler *s, const struct sampler_key *key, int position)
 {
     struct candidate *c = s->cand;
-    float m = s->logits[largest(s->logits, s->vocab)];
+    float m = s->logits[largest_allowed(s)];
+    int n = 0;
     for (int i = 0; i < s->vocab; i++) {
+        if (!is_allowed(s, i)) continue;
         float e = exp_or_zero((s->logits[i] - m) / s->o.temperature);
-        c[i] = (struct candidate){.id = i, .logit = s->logits[i], .e = e};
+        c[n++] = (struct candidate){.id = i, .logit = s->logits[i], .e = e};
     }
-    int n = keep_top_k(c, s->vocab, s->o.top_k);
+    n = keep_top_k(c, n, s->o.top_k);
     n = keep_top_p(c, n, s->o.top_p);
     n = keep_min_p(c, n, s->o.min_p);
 
@@ -300,7 +325,7 @@ int sampler_draw(struct sampler *s, const float *logits, const int32_t *history,
         s->logits[s->bias[i].id] += s->bias[i].bias;
     for (int i = 0; i < s->vocab; i++) /* a penalty can overflow */
         s->logits[i] = fminf(fmaxf(s->logits[i], -FLT_MAX), FLT_MAX);
-    *id = s->o.temperature == 0 ? largest(s->logits, s->vocab) : draw(s, key, n);
+    *id = s->o.temperature == 0 ? largest_allowed(s) : draw(s, key, n);
     return 0;
 }
 

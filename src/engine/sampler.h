@@ -1,7 +1,8 @@
 /* From logits to the next token.
  *
- * Order (numerics, section 7): penalties, bias, temperature, top-k, top-p, min-p, draw. Exactly, with
+ * Order (numerics, section 7): mask, penalties, bias, temperature, top-k, top-p, min-p, draw. Exactly, with
  * l the f32 logits and h the session's tokens (the last `penalty_last_n` of them):
+ * - mask (sampler_allow): a token outside it is not there for any of what follows;
  * - penalties, as llama.cpp: for a token that stands n > 0 times in h: l = l > 0 ? l / repeat :
  *   l * repeat; then l = l - (n * frequency + presence);
  * - bias: l = l + bias[id]; then what overflowed is brought back to +-FLT_MAX;
@@ -16,7 +17,7 @@
  * Philox: key (low 32 bits of seed, choice), counter (position, 0, 0, high 32 bits of seed), where
  * position is the index that the drawn token takes in the session. So a draw depends on the logits,
  * the history, seed and position, and on nothing else.
- * Log-probabilities are those of the model: of the logits before penalties and bias. */
+ * Log-probabilities are those of the model: of all logits, before penalties and bias. */
 #pragma once
 #include <stdint.h>
 
@@ -79,6 +80,10 @@ struct sampler;
 MUST_USE int sampler_new(struct sampler **out, const struct sampler_options *o, int vocab,
                          struct err *err);
 void sampler_free(struct sampler *s); /* takes NULL */
+
+/* From now on only tokens whose bit is set may be chosen (token id: bit id % 64 of mask[id / 64], [V] bits,
+ * at least one set); NULL: all, as at first. Borrowed. */
+void sampler_allow(struct sampler *s, const uint64_t *mask);
 
 /* The token alone: *id, as sampler_pick would choose it; for a draft. */
 MUST_USE int sampler_draw(struct sampler *s, const float *logits, const int32_t *history, int n,

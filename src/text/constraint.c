@@ -146,8 +146,9 @@ int constraint_new(struct constraint **out, const struct constraint_spec *spec,
                    const struct token_trie *trie, struct err *err)
 {
     *out = NULL;
-    if (spec->tools && trie->dsml < 0)
-        return err_set(err, ERR_UNSUPPORTED, "the vocabulary has no token for tool calls");
+    if (trie->eos < 0 || (spec->tools && trie->dsml < 0))
+        return err_set(err, ERR_UNSUPPORTED, "the vocabulary has no token for %s",
+                       trie->eos < 0 ? "the end of an answer" : "tool calls");
     struct constraint *c = calloc(1, sizeof *c);
     if (!c) return err_set(err, ERR_LIMIT, "no memory for a constraint");
     c->n_holders = 1;
@@ -227,6 +228,14 @@ static int find_kept(const struct constraint *c, struct matcher_key key, bool *f
     return oldest;
 }
 
+/* Byte tokens see to it that some token fits; a vocabulary without them fails the answer, no more. */
+static int check_mask(const struct constraint *c, const uint64_t *bits, struct err *err)
+{
+    for (int i = 0; i < c->trie->n_words; i++)
+        if (bits[i]) return 0;
+    return err_set(err, ERR_UNSUPPORTED, "no token of the vocabulary fits what the answer must be");
+}
+
 int constraint_mask(struct constraint_run *r, const uint64_t **mask, struct err *err)
 {
     struct constraint *c = r->c;
@@ -241,7 +250,7 @@ int constraint_mask(struct constraint_run *r, const uint64_t **mask, struct err 
     *mask = bits;
     if (!found) {
         c->kept[i].used = 0;
-        if (matcher_mask(r->matcher, c->trie, bits, err)) return -1;
+        if (matcher_mask(r->matcher, c->trie, bits, err) || check_mask(c, bits, err)) return -1;
         c->kept[i].key = key;
     }
     c->kept[i].used = ++c->clock;

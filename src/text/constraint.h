@@ -50,8 +50,8 @@ struct constraint;
 struct constraint_run;
 
 /* spec is not needed afterwards; trie is borrowed. ERR_ARGUMENT, ERR_UNSUPPORTED and ERR_LIMIT tell what is wrong with
- * the spec (text/schema.h, regex.h, ebnf.h, automaton.h). ERR_UNSUPPORTED too when tools are to be called by a
- * vocabulary without the marker. */
+ * the spec (text/schema.h, regex.h, ebnf.h, automaton.h). ERR_UNSUPPORTED too for a vocabulary
+ * without EOS, or tools and one without the marker. */
 MUST_USE int constraint_new(struct constraint **out, const struct constraint_spec *spec,
                             const struct token_trie *trie, struct err *err);
 struct constraint *constraint_hold(struct constraint *c);

@@ -307,6 +307,45 @@ static void text_is_the_same_with_drafts(void **state)
     rig_close(&r);
 }
 
+/* Bound to JSON, to a choice, to a call; and free ones between them, which must not notice. */
+static void bound_answers_are_the_same_with_drafts(void **state)
+{
+    (void)state;
+    enum { N = 8 * N_TURNS };
+    struct rig r = rig_open("models/nano", MODE_DEFAULT, true);
+    json_t *choices = json_pack("[sss]", "The answer is 42.", "The answer is 7.", "Nothing");
+    json_t *tools = json_pack("[{s:s, s:{s:s}}]", "type", "function", "function", "name", "now");
+    const struct constraint_spec specs[] = {
+        {.kind = CONSTRAINT_JSON_OBJECT},
+        {.kind = CONSTRAINT_CHOICE, .choices = choices},
+        {.tools = tools, .must_call = true, .family = FAMILY_OFFICIAL}};
+    struct constraint *bound[4] = {NULL};
+    struct token_trie *trie;
+    struct question *q = calloc(N, sizeof *q);
+    struct random random = {8};
+    struct err err = {0};
+    if (token_trie_new(&trie, r.tokenizer, r.b.vocab, engine_eos(r.engine[0]), &err))
+        fail_msg("%s", err.message);
+    for (int i = 0; i < 3; i++)
+        if (constraint_new(&bound[i], &specs[i], trie, &err)) fail_msg("%s", err.message);
+    for (int i = 0; i < N; i++) {
+        q[i] = question_of(&r, &random);
+        q[i].o.constraint = bound[i % 4];
+        q[i].o.ignore_eos = false;
+        q[i].o.tokenizer = r.tokenizer;
+        q[i].o.parse.ids = parse_ids_of(r.tokenizer);
+    }
+    check(&r, q, N);
+    assert_true(n_right > 0);
+    for (int i = 0; i < 3; i++)
+        constraint_drop(bound[i]);
+    free(q);
+    token_trie_free(trie);
+    json_decref(choices);
+    json_decref(tools);
+    rig_close(&r);
+}
+
 /* A session that goes on, forks and snapshots: with drafts as without. */
 static void a_session_goes_on_after_drafts(void **state)
 {
@@ -406,6 +445,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_the_same_with_drafts),
         cmocka_unit_test(text_is_the_same_with_drafts),
+        cmocka_unit_test(bound_answers_are_the_same_with_drafts),
         cmocka_unit_test(a_session_goes_on_after_drafts),
         cmocka_unit_test(a_warm_step_with_drafts_allocates_nothing),
     };

@@ -375,9 +375,43 @@ static void options_out_of_range_are_refused(void **state)
     assert_int_equal(sampler_check(&good, V, NULL), 0);
 }
 
+/* Greedy and sampled, with filters that would choose others; log-probabilities stay those of all tokens. */
+static void only_tokens_of_the_mask_come_out(void **state)
+{
+    (void)state;
+    const uint64_t some = 1 << 0 | 1 << 5 | 1 << 7, all = 0xFF;
+    struct sampler_options o = sampler_defaults();
+    o.logprobs = 2;
+    for (int kind = 0; kind < 4; kind++) {
+        int hits[V] = {0};
+        o.temperature = kind ? 2 : 0;
+        o.top_k = kind == 2 ? 2 : 0;
+        o.min_p = kind == 3 ? 0.3f : 0;
+        struct sampler *s = sampler_of(&o, V), *free_one = sampler_of(&o, V);
+        sampler_allow(s, &some);
+        for (int i = 0; i < 2000; i++)
+            hits[draw(s, LOGITS, i, (struct sampler_key){3, 0})]++;
+        assert_int_equal(hits[0] + hits[5] + hits[7], 2000);
+        assert_int_equal(hits[0] == 2000, kind == 0);
+        assert_int_equal(hits[7] > 0, kind == 1);
+        struct pick got, want;
+        struct sampler_key key = {3, 0};
+        if (sampler_pick(s, LOGITS, NULL, 1, &key, &got, NULL) ||
+            sampler_pick(free_one, LOGITS, NULL, 1, &key, &want, NULL))
+            fail_msg("no token");
+        assert_memory_equal(got.top, want.top, sizeof got.top);
+        sampler_allow(s, &all);
+        for (int i = 0; i < 200; i++)
+            assert_int_equal(draw(s, LOGITS, i, key), draw(free_one, LOGITS, i, key));
+        sampler_free(s);
+        sampler_free(free_one);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_tokens_of_the_mask_come_out),
         cmocka_unit_test(philox_gives_the_known_answers),
         cmocka_unit_test(greedy_takes_the_lower_of_equal_logits),
         cmocka_unit_test(draws_follow_the_softmax),
