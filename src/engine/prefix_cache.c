@@ -44,8 +44,11 @@ struct prefix_cache {
     struct state_copy copy;
     struct disk_request write;
     bool is_writing;
-    struct cache_load *loads, **last_load; /* the first one is the reader's, or over */
-    bool is_loaded;
+    struct cache_load *loads,
+        **last_load;         /* the first one is the reader's, is filled, or is over */
+    bool is_read, is_loaded; /* it: the bytes are here; it is over */
+    struct state_fill fill;  /* of it; kv NULL: not begun */
+    struct session *filled;  /* of it, once it is over; NULL: a miss */
 };
 
 static int open_disk(struct prefix_cache *c, const struct prefix_options *o, struct err *err)
@@ -354,6 +357,31 @@ static void copy_slice(struct prefix_cache *c)
     cache_disk_submit(c->disk, &c->write);
 }
 
+/* 1: the session is there; 0: not yet; -1: it will not be. */
+static int fill_some(struct prefix_cache *c, const struct disk_request *r, struct err *err)
+{
+    if (!c->fill.kv && state_fill_begin(&c->fill, c->m, c->pool, &c->model, &r->view, err))
+        return -1;
+    int rc = state_fill_some(&c->fill, PREFIX_SLICE, err);
+    if (rc == 1 && state_fill_end(&c->fill, &c->filled, err)) rc = -1;
+    if (rc < 0) state_fill_drop(&c->fill);
+    return rc;
+}
+
+/* Of what was read, into the pool. */
+static void fill_slice(struct prefix_cache *c)
+{
+    struct disk_request *r = &c->loads->request;
+    struct err err = {0};
+    int rc = r->image.data ? fill_some(c, r, &err) : -1;
+    if (rc == 0) return;
+    if (rc < 0 && err.code != ERR_NONE && err.code != ERR_LIMIT)
+        cache_disk_refuse(c->disk, &r->name, err.message);
+    free(r->image.data);
+    r->image = (struct state_image){0};
+    c->is_loaded = true;
+}
+
 static void take_done(struct prefix_cache *c, bool wait)
 {
     struct queue_item *i = cache_disk_take(c->disk, wait);
@@ -362,7 +390,7 @@ static void take_done(struct prefix_cache *c, bool wait)
         if (i == &c->write.item)
             c->is_writing = false;
         else
-            c->is_loaded = true;
+            c->is_read = true;
     }
 }
 
@@ -370,10 +398,10 @@ bool prefix_cache_work(struct prefix_cache *c)
 {
     if (!c->disk) return false;
     take_done(c, false);
-    if (c->is_writing) return false;
-    if (!c->copied) begin_copy(c);
+    if (c->is_read && !c->is_loaded) fill_slice(c);
+    if (!c->is_writing && !c->copied) begin_copy(c);
     if (c->copied) copy_slice(c);
-    return c->copied != NULL;
+    return c->copied || c->is_read;
 }
 
 static void flush(struct prefix_cache *c)
@@ -421,35 +449,21 @@ bool prefix_cache_load(struct prefix_cache *c, struct cache_load *load,
 
 struct cache_load *prefix_cache_loaded(struct prefix_cache *c)
 {
-    if (c->disk && !c->is_loaded) take_done(c, false);
     return c->is_loaded ? c->loads : NULL;
-}
-
-/* The session of what was read. */
-static struct session *session_of(struct prefix_cache *c, const struct cache_load *load,
-                                  const int32_t *ids)
-{
-    const struct disk_request *r = &load->request;
-    struct session *s = NULL;
-    struct err err = {0};
-    if (!r->image.data) return NULL;
-    int rc = session_from_state(&s, c->m, c->pool, &c->model, &r->view, "its session", &err);
-    if (rc == 0 && session_common(s, ids, r->name.n_tokens) < r->name.n_tokens)
-        rc = err_set(&err, ERR_FORMAT, "its tokens are others than its key says");
-    if (rc == 0) return s;
-    session_free(s);
-    if (err.code != ERR_LIMIT) cache_disk_refuse(c->disk, &r->name, err.message);
-    return NULL;
 }
 
 struct session *prefix_cache_take(struct prefix_cache *c, struct cache_load *load,
                                   const int32_t *ids)
 {
     CHECK(c->is_loaded && load == c->loads, "a load out of turn");
-    struct session *s = session_of(c, load, ids);
-    free(load->request.image.data);
-    load->request.image = (struct state_image){0};
-    c->is_loaded = false;
+    struct session *s = c->filled;
+    if (s && session_common(s, ids, session_fed(s)) < session_fed(s)) {
+        cache_disk_refuse(c->disk, &load->request.name, "its tokens are others than its key says");
+        session_free(s);
+        s = NULL;
+    }
+    c->filled = NULL;
+    c->is_read = c->is_loaded = false;
     c->loads = load->next;
     if (!c->loads) c->last_load = &c->loads;
     if (c->loads) cache_disk_submit(c->disk, &c->loads->request);

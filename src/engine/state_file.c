@@ -398,17 +398,10 @@ static int read_tokens(int32_t **out, const struct state_view *v, int vocab, str
     return 0;
 }
 
-static int bind(struct session **out, struct model *m, struct kv_pool *pool,
-                const struct state_identity *want, const struct state_view *v, struct err *err)
+static int check_sections(const struct kv_layout *l, const struct state_view *v, struct err *err)
 {
-    const struct kv_layout *l = model_layout(m);
-    const struct config *c = model_config(m);
     struct place places[PLACES];
     places_of(l, places);
-    if (check_identity(&v->id, want, err)) return -1;
-    if (v->n_tokens > c->max_positions)
-        return err_set(err, ERR_FORMAT, "%d tokens, the model has %d positions", v->n_tokens,
-                       c->max_positions);
     for (int i = 0; i < PLACES; i++) {
         size_t need = place_bytes(l, &places[i], v->n_fed);
         size_t size = v->section[places[i].section].size;
@@ -416,23 +409,78 @@ static int bind(struct session **out, struct model *m, struct kv_pool *pool,
             return err_set(err, ERR_FORMAT, "section %s has %zu bytes, %d positions need %zu",
                            state_section_name(places[i].section), size, v->n_fed, need);
     }
-    int32_t *tokens = NULL;
-    if (read_tokens(&tokens, v, c->vocab, err)) return -1;
-    struct kv *kv = NULL;
-    if (kv_import(&kv, pool, v->n_fed, err)) {
-        free(tokens);
+    return 0;
+}
+
+int state_fill_begin(struct state_fill *f, struct model *m, struct kv_pool *pool,
+                     const struct state_identity *want, const struct state_view *v, struct err *err)
+{
+    const struct config *c = model_config(m);
+    *f = (struct state_fill){.model = m, .pool = pool, .view = v};
+    if (check_identity(&v->id, want, err)) return -1;
+    if (v->n_tokens > c->max_positions)
+        return err_set(err, ERR_FORMAT, "%d tokens, the model has %d positions", v->n_tokens,
+                       c->max_positions);
+    if (check_sections(model_layout(m), v, err) || read_tokens(&f->tokens, v, c->vocab, err))
         return -1;
-    }
+    f->kv = kv_new(pool);
+    if (f->kv) return 0;
+    state_fill_drop(f);
+    return err_set(err, ERR_LIMIT, "no memory for a session");
+}
+
+/* The pages, or the live block, of the sections. */
+static void fill_block(struct state_fill *f, int block)
+{
+    struct place places[PLACES];
+    places_of(model_layout(f->model), places);
     for (int i = 0; i < PLACES; i++) {
         const struct place *p = &places[i];
-        struct state_bytes from = v->section[p->section];
-        for (int block = p->paged ? 0 : KV_LIVE; from.size;
-             block++, from.data += p->size, from.size -= p->size)
-            kv_write(kv, block, p->offset, from.data, p->size);
+        if (p->paged != (block != KV_LIVE) || !p->size) continue;
+        size_t at = p->paged ? (size_t)block * p->size : 0;
+        kv_write(f->kv, block, p->offset, f->view->section[p->section].data + at, p->size);
     }
-    int rc = session_from(out, m, pool, kv, tokens, v->n_tokens, v->key, err);
-    free(tokens);
+}
+
+int state_fill_some(struct state_fill *f, size_t max_bytes, struct err *err)
+{
+    const struct kv_layout *l = model_layout(f->model);
+    for (size_t copied = 0; kv_length(f->kv) < f->view->n_fed; copied += l->page_bytes) {
+        int at = kv_length(f->kv), left = f->view->n_fed - at;
+        if (copied >= max_bytes) return 0;
+        if (kv_reserve(f->kv, left < KV_PAGE ? left : KV_PAGE, err)) return -1;
+        if (at == 0) fill_block(f, KV_LIVE);
+        if (l->page_bytes) fill_block(f, at / KV_PAGE);
+        kv_advance(f->kv, left < KV_PAGE ? left : KV_PAGE);
+    }
+    return 1;
+}
+
+int state_fill_end(struct state_fill *f, struct session **out, struct err *err)
+{
+    struct kv *kv = f->kv;
+    f->kv = NULL;
+    int rc =
+        session_from(out, f->model, f->pool, kv, f->tokens, f->view->n_tokens, f->view->key, err);
+    state_fill_drop(f);
     return rc;
+}
+
+void state_fill_drop(struct state_fill *f)
+{
+    kv_free(f->kv);
+    free(f->tokens);
+    *f = (struct state_fill){0};
+}
+
+static int bind(struct session **out, struct model *m, struct kv_pool *pool,
+                const struct state_identity *want, const struct state_view *v, struct err *err)
+{
+    struct state_fill f;
+    if (state_fill_begin(&f, m, pool, want, v, err)) return -1;
+    if (state_fill_some(&f, SIZE_MAX, err) == 1) return state_fill_end(&f, out, err);
+    state_fill_drop(&f);
+    return -1;
 }
 
 int session_from_state(struct session **out, struct model *m, struct kv_pool *pool,

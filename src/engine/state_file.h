@@ -104,6 +104,24 @@ MUST_USE int state_copy_begin(struct state_copy *c, const struct session *s,
 /* Copies max_bytes and what is left of a block then, at most. True: all is there. */
 bool state_copy_some(struct state_copy *c, size_t max_bytes);
 
+/* The way back, in pieces: a session of what state_parse took apart. begin makes the checks of session_load; then
+ * some, until it gives 1; then end. drop instead of end, and after a failure of some. Needs m's and the pool's
+ * thread. */
+struct state_fill {
+    struct model *model;
+    struct kv_pool *pool;
+    const struct state_view *view; /* borrowed, as what it borrows from */
+    int32_t *tokens;
+    struct kv *kv; /* as far as it is filled */
+};
+MUST_USE int state_fill_begin(struct state_fill *f, struct model *m, struct kv_pool *pool,
+                              const struct state_identity *want, const struct state_view *v,
+                              struct err *err);
+/* Copies max_bytes and what is left of a page then, at most. 1: all is there; -1: no memory. */
+MUST_USE int state_fill_some(struct state_fill *f, size_t max_bytes, struct err *err);
+MUST_USE int state_fill_end(struct state_fill *f, struct session **out, struct err *err);
+void state_fill_drop(struct state_fill *f);
+
 /* Saves s at path: written beside it, synced, renamed. */
 MUST_USE int session_save(const struct session *s, const uint8_t model_digest[32], const char *path,
                           struct err *err);

@@ -169,7 +169,7 @@ static struct session *load(struct rig *r, const struct cache_tenant *t, int fir
     struct cache_load l, *done;
     if (!prefix_cache_load(r->cache, &l, t, text(r, first), n, 0)) return NULL;
     while (!(done = prefix_cache_loaded(r->cache)))
-        nanosleep(&moment, NULL);
+        if (!prefix_cache_work(r->cache)) nanosleep(&moment, NULL);
     assert_ptr_equal(done, &l);
     return prefix_cache_take(r->cache, &l, r->tokens);
 }
