@@ -115,6 +115,7 @@ int open_model(struct opened *out, const char *path, const struct open_options *
     if (model_open(&out->model, out->backend, out->weights, &options, err)) goto fail;
     struct engine_options sessions = *engine;
     if (sessions.memory == OPEN_WHAT_IS_LEFT) sessions.memory = memory_left(o);
+    if (sessions.cache == OPEN_A_QUARTER) sessions.cache = sessions.memory / 4;
     if (engine_open(&out->engine, out->model, out->tokenizer, &sessions, err)) goto fail;
     return 0;
 

@@ -35,6 +35,9 @@ enum open_mtp {
  * kept for sessions (cli/fit.h). */
 #define OPEN_WHAT_IS_LEFT SIZE_MAX
 
+/* engine_options.cache: a quarter of engine_options.memory. */
+#define OPEN_A_QUARTER SIZE_MAX
+
 struct opened {
     struct weights *weights; /* kept for the digest, and for experts on demand */
     struct backend *backend;

@@ -34,11 +34,18 @@ enum {
     KEY_EFFORT,
     KEY_BODY,
     KEY_CONNECTIONS,
-    KEY_DRAIN
+
+    KEY_DRAIN,
+    KEY_CACHE_MEMORY,
+    KEY_CACHE_EVERY,
+    KEY_CACHE_DIR,
+    KEY_CACHE_DISK
 };
 
 enum { DEFAULT_CONTEXT = 32768, MAX_KEY = 4096, MAX_CONFIG = 1 << 20 };
 enum { MAX_CONNECTIONS = 1 << 20, OTHER_FILES = 256 };
+
+#define DEFAULT_DISK (16ull << 30)
 
 struct options {
     struct open_options open;
@@ -47,6 +54,7 @@ struct options {
     char *key; /* owned */
     bool has_family;
     int context;
+    size_t cache; /* bytes; OPEN_A_QUARTER unless asked for */
 };
 
 static const struct argp_option option_table[] = {
@@ -73,6 +81,14 @@ static const struct argp_option option_table[] = {
     {"max-body", KEY_BODY, "SIZE", 0, "Largest request, as 8M; default 64M", 2},
     {"max-connections", KEY_CONNECTIONS, "N", 0, "More are closed at once; default 1024", 2},
     {"drain", KEY_DRAIN, "SECONDS", 0, "For answers under way when it is to stop; default 30", 2},
+    {"cache-memory", KEY_CACHE_MEMORY, "SIZE", 0,
+     "For the beginnings of prompts that came before, as 2G; 0: none. Default a quarter of what "
+     "sessions have",
+     3},
+    {"cache-every", KEY_CACHE_EVERY, "N", 0,
+     "Tokens between the points of a long prompt that are kept; default 2048", 3},
+    {"cache-dir", KEY_CACHE_DIR, "DIR", 0, "Keeps them there as well, over restarts", 3},
+    {"cache-disk", KEY_CACHE_DISK, "SIZE", 0, "Most bytes in that directory; default 16G", 3},
     {"family", KEY_FAMILY, "F", 0,
      "Prompt format: preview, official, v4.1; default as the model says", 2},
     {"effort", KEY_EFFORT, "E", 0,
@@ -142,6 +158,21 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_DRAIN:
         o->server.drain_seconds = (int)open_int(state, "--drain", arg, 0, 86400);
+        return 0;
+    case KEY_CACHE_MEMORY:
+        o->cache = fit_parse(arg);
+        if (!o->cache && strcmp(arg, "0") != 0)
+            argp_error(state, "--cache-memory %s: a size is wanted, or 0", arg);
+        return 0;
+    case KEY_CACHE_EVERY:
+        o->server.cache.every = (int)open_int(state, "--cache-every", arg, 1, INT32_MAX);
+        return 0;
+    case KEY_CACHE_DIR:
+        o->server.cache.dir = arg;
+        return 0;
+    case KEY_CACHE_DISK:
+        o->server.cache.disk = fit_parse(arg);
+        if (!o->server.cache.disk) argp_error(state, "--cache-disk %s: a size is wanted", arg);
         return 0;
     case KEY_FAMILY:
         if (prompt_family_find(&o->server.rules.family, arg, &err))
@@ -235,6 +266,15 @@ static void allow_files(int n_connections)
                  n_connections, (unsigned long long)wanted, (unsigned long long)limit.rlim_cur);
 }
 
+/* Whose states a cache directory holds. */
+static int digest_model(struct options *o, const struct opened *opened, struct err *err)
+{
+    if (o->server.cache.dir && !o->cache)
+        return err_set(err, ERR_ARGUMENT, "--cache-dir wants memory for the cache, too");
+    return o->server.cache.dir ? weights_digest(opened->weights, o->server.cache.model_digest, err)
+                               : 0;
+}
+
 static int serve(struct options *o, struct err *err)
 {
     struct opened opened;
@@ -244,6 +284,7 @@ static int serve(struct options *o, struct err *err)
     struct engine_options engine = {.max_context = o->context,
                                     .n_sessions = o->server.max_streams,
                                     .memory = OPEN_WHAT_IS_LEFT,
+                                    .cache = o->cache,
                                     .drafts = SPECULATE_AUTO};
     if (open_model(&opened, o->model, &o->open, true, OPEN_MTP_IF_LARGE, &engine, err)) return -1;
     char *effort = default_effort(o);
@@ -253,7 +294,8 @@ static int serve(struct options *o, struct err *err)
     o->server.api_key = o->key;
     if (o->server.max_rows < o->server.max_streams) o->server.max_rows = o->server.max_streams;
     if (!o->has_family) o->server.rules.family = prompt_family_detect(o->model);
-    int rc = server_open(&server, opened.engine, &o->server, err);
+    int rc = digest_model(o, &opened, err);
+    if (rc == 0) rc = server_open(&server, opened.engine, &o->server, err);
     if (rc == 0) {
         bool is_v6 = strchr(o->server.http.host, ':') != NULL;
         printf("serving %s on http://%s%s%s:%d\n", name, is_v6 ? "[" : "", o->server.http.host,
@@ -270,9 +312,11 @@ static int serve(struct options *o, struct err *err)
 
 int cli_serve(int argc, char **argv)
 {
-    struct options o = {.server = server_defaults(), .context = DEFAULT_CONTEXT};
+    struct options o = {
+        .server = server_defaults(), .context = DEFAULT_CONTEXT, .cache = OPEN_A_QUARTER};
     struct err err = {0};
     argp_parse(&parser, argc, argv, 0, NULL, &o);
+    if (!o.server.cache.disk) o.server.cache.disk = DEFAULT_DISK;
     log_set_level(LOG_INFO);
     int rc = serve(&o, &err);
     free(o.key);

@@ -137,6 +137,8 @@ int engine_cache_open(struct prefix_cache **out, struct engine *e, const struct 
 {
     struct prefix_options options = *o;
     options.memory = e->cache;
+    *out = NULL;
+    if (!e->cache) return 0;
     return prefix_cache_open(out, e->model, e->pool, &options, err);
 }
 

@@ -41,7 +41,7 @@ size_t engine_memory(const struct engine *e);
 size_t engine_session_bytes(const struct engine *e, int n_tokens);
 
 /* A prefix cache of this engine's sessions: its budget is engine_options.cache, and at most engine_memory, whatever
- * o->memory is. */
+ * o->memory is. *out is NULL when that is 0. */
 MUST_USE int engine_cache_open(struct prefix_cache **out, struct engine *e,
                                const struct prefix_options *o, struct err *err);
 

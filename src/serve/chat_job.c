@@ -52,6 +52,8 @@ static void fill_job(struct exchange *x, const struct chat_request *r)
     g.parse.tools = r->tools;
     x->job.generate = g;
     x->job.n = r->n;
+    x->job.no_cache = !r->cache_prompt;
+    exchange_scope(x, r->user, r->salt);
     x->wants_picks = r->logprobs;
     x->job.seed = r->has_seed ? r->seed : sampling_new_seed();
 }

@@ -24,6 +24,13 @@ static int read_model(struct chat_request *r, const struct fields *body)
     return 0;
 }
 
+static int read_cache(struct chat_request *r, const struct fields *body)
+{
+    r->cache_prompt = true;
+    return field_bool(body, "cache_prompt", &r->cache_prompt) ||
+           field_text(body, "cache_salt", 0, CHAT_MAX_SALT, &r->salt);
+}
+
 /* ---- sampling ---- */
 
 static int read_logprobs(struct chat_request *r, const struct fields *body)
@@ -140,9 +147,10 @@ int chat_request_read(struct chat_request *out, json_t *body, const struct chat_
         api_refuse(e, 400, NULL, "the body is not a JSON object");
         goto fail;
     }
-    if (read_model(out, &f) || chat_thinking_read(out, &f, rules) || read_sampling(out, &f) ||
-        read_limits(out, &f) || sampling_read_stream(&out->stream, &out->include_usage, &f) ||
-        read_format(out, &f) || chat_tools_read(out, &f) || refuse_undone(out, &f, rules) ||
+    if (read_model(out, &f) || read_cache(out, &f) || chat_thinking_read(out, &f, rules) ||
+        read_sampling(out, &f) || read_limits(out, &f) ||
+        sampling_read_stream(&out->stream, &out->include_usage, &f) || read_format(out, &f) ||
+        chat_tools_read(out, &f) || refuse_undone(out, &f, rules) ||
         chat_messages_read(out, &f, rules))
         goto fail;
     if (rules->deepseek_compat && out->prompt.thinking) ignore_sampling(&out->sampling);

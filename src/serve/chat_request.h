@@ -16,6 +16,7 @@ enum {
     CHAT_MAX_TOOLS = 128,
     CHAT_MAX_MODEL = 256, /* bytes */
     CHAT_MAX_USER = 512,  /* bytes */
+    CHAT_MAX_SALT = 512,  /* bytes */
     CHAT_MAX_BIAS = 300
 };
 
@@ -63,8 +64,10 @@ struct chat_request {
     const char *tool_name; /* of TOOLS_NAMED; one of the tools */
     bool parallel_tool_calls;
     enum response_format format;
-    json_t *schema;   /* of FORMAT_JSON_SCHEMA; borrowed from body */
-    const char *user; /* user_id, else user; NULL for none or an empty one */
+    json_t *schema;    /* of FORMAT_JSON_SCHEMA; borrowed from body */
+    const char *user;  /* user_id, else user; NULL for none or an empty one */
+    bool cache_prompt; /* false: the prefix cache is not asked, and gets nothing */
+    const char *salt;  /* cache_salt; NULL: not given */
 };
 
 /* Whether chat_rules.effort may be this word. */

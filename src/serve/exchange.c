@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/hmac.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/fields.h"
@@ -215,6 +216,17 @@ int exchange_check_model(const struct exchange *x, const char *name, struct api_
     return 0;
 }
 
+void exchange_scope(struct exchange *x, const char *user, const char *salt)
+{
+    const struct key *key = x->pass.key;
+    struct hmac h;
+    hmac_init(&h, "scope", 5);
+    if (key) hmac_field(&h, "key", key->hash, sizeof key->hash);
+    if (user) hmac_field(&h, "user", user, strlen(user));
+    if (salt) hmac_field(&h, "salt", salt, strlen(salt));
+    hmac_end(&h, x->job.scope);
+}
+
 static struct exchange *exchange_of(struct queue_item *item)
 {
     return (struct exchange *)(void *)((char *)item - offsetof(struct exchange, to_prepare));
@@ -245,6 +257,7 @@ static void count_choices(struct exchange *x)
 static void prepare(struct exchange *x)
 {
     json_t *body = NULL;
+    exchange_scope(x, NULL, NULL);
     if (!atomic_load(&x->cancel) && body_parse(&body, x->body, x->body_size, &x->error) == 0 &&
         x->api->prepare(x, body, &x->error) == 0 && !x->answered) {
         count_choices(x);
@@ -375,6 +388,7 @@ static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids 
     job->n_ids = (int)prompt->n;
     job->group = x->pass.group;
     job->priority = x->pass.key ? x->pass.key->priority : 0;
+    job->n_system = engine_system_length(x->server->engine, job->ids, job->n_ids);
     job->cancel = &x->cancel;
     job->event = on_event;
     job->drawn = x->wants_picks ? on_drawn : NULL;
@@ -396,6 +410,8 @@ static void submit(struct exchange *x)
     if (rc == 0) n_begun = x->job.n;
     for (int i = 0; rc == 0 && i < x->n_more; i++) {
         struct exchange_more *more = &x->more[i];
+        more->job.no_cache = x->job.no_cache;
+        memcpy(more->job.scope, x->job.scope, sizeof more->job.scope);
         rc = submit_job(x, &more->job, &more->prompt, &more->part);
         if (rc == 0) n_begun += more->job.n;
     }

@@ -119,6 +119,10 @@ MUST_USE int exchange_add_prompts(struct exchange *x, int n, struct api_error *e
  * use it (403). */
 MUST_USE int exchange_check_model(const struct exchange *x, const char *name, struct api_error *e);
 
+/* For prepare: who shares what the prefix cache keeps, which is whoever sends the same key, user and salt (each of
+ * which may be NULL). Without a call: the same key. */
+void exchange_scope(struct exchange *x, const char *user, const char *salt);
+
 /* For endpoints, on the I/O thread. */
 
 /* Writes a JSON answer and ends the exchange's part with the client; takes body over. */

@@ -26,6 +26,7 @@ struct server_options server_defaults(void)
                                    .max_queue_tokens = 4 << 20,
                                    .max_wait = 600,
                                    .rules = {.family = FAMILY_OFFICIAL},
+                                   .cache = {.every = PREFIX_EVERY},
                                    .keep_alive_ms = 5000,
                                    .drain_seconds = 30};
 }
@@ -203,9 +204,10 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
     s->mailbox = queue_new(wake, s);
     s->to_prepare = queue_new(NULL, NULL);
     if (o->audit && audit_open(&s->audit, o->audit, err)) goto fail;
-    if (read_keys(s, err) || open_events(s, err) ||
-        scheduler_open(&s->scheduler, e, &scheduling, err))
+    if (read_keys(s, err) || open_events(s, err) || engine_cache_open(&s->cache, e, &o->cache, err))
         goto fail;
+    scheduling.cache = s->cache;
+    if (scheduler_open(&s->scheduler, e, &scheduling, err)) goto fail;
     if (pthread_create(&s->prepare_thread, NULL, exchange_prepare_loop, s)) {
         err_set(err, ERR_LIMIT, "no thread to prepare requests");
         goto fail;
@@ -247,6 +249,7 @@ void server_close(struct server *s)
     if (s->has_prepare) pthread_join(s->prepare_thread, NULL);
     if (s->mailbox) take_messages(s);
     scheduler_close(s->scheduler);
+    prefix_cache_close(s->cache);
     if (s->mailbox) take_messages(s);
     struct event *events[] = {s->woken, s->drain_timer, s->drain_tick};
     for (size_t i = 0; i < sizeof events / sizeof *events; i++)

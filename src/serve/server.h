@@ -23,6 +23,8 @@ struct server_options {
     bool any_model;    /* every other name means it, too */
     const char *audit; /* a file (serve/audit.h), opened again at SIGHUP; NULL: none */
     struct chat_rules rules;
+    /* The prefix cache; its memory is engine_options.cache, and without that there is none. */
+    struct prefix_options cache;
     int keep_alive_ms; /* between signs of life while nothing can be sent yet */
     int drain_seconds; /* for answers under way when it is to stop */
 };
@@ -33,7 +35,8 @@ struct server_options server_defaults(void);
 struct server;
 
 /* e is borrowed and belongs to the server's engine thread from here on; so are the names of files, until
- * server_close. ERR_ARGUMENT: an address other than loopback without a key. */
+ * server_close. ERR_ARGUMENT: an address other than loopback without a key. Also what
+ * engine_cache_open says. */
 MUST_USE int server_open(struct server **out, struct engine *e, const struct server_options *o,
                          struct err *err);
 int server_port(const struct server *s);

@@ -13,6 +13,7 @@
 struct server {
     struct server_options o;
     struct engine *engine;
+    struct prefix_cache *cache;
     struct scheduler *scheduler;
     struct event_base *base;
     struct http_server *http;

@@ -38,7 +38,9 @@ static void absent_fields_have_their_defaults(void **state)
         "\"reasoning_effort\": null, \"drop_thinking\": null}, \"logit_bias\": {}, \"stop\": [], "
         "\"tools\": [], \"grammar\": \"\", \"stop_token_ids\": [], \"guided_json\": {}, "
         "\"functions\": [], \"user\": \"\", \"user_id\": \"\", \"logprobs\": false, "
-        "\"top_logprobs\": 0, \"unknown\": [{\"deep\": 1}], \"cache_prompt\": \"x\"",
+        "\"top_logprobs\": 0, \"unknown\": [{\"deep\": 1}], \"id_slot\": \"x\", \"cache_prompt\": "
+        "null, "
+        "\"cache_salt\": null",
     };
     for (size_t i = 0; i < LENGTH(bodies); i++) {
         struct chat_request *r = body_good(bodies[i], &rules_plain);
@@ -149,6 +151,8 @@ static void wrong_types_are_refused(void **state)
         {"top_logprobs", INT, NULL},
         {"user", TEXT, NULL},
         {"user_id", TEXT, NULL},
+        {"cache_prompt", BOOL, NULL},
+        {"cache_salt", TEXT, NULL},
         {"top_k", INT, NULL},
         {"min_p", NUMBER, NULL},
         {"repetition_penalty", NUMBER, NULL},
@@ -357,6 +361,7 @@ static void lengths_are_limited(void **state)
     } rows[] = {
         {"user", 512, -1, 0, ""},       {"user", 513, -1, 422, "user"},
         {"user_id", 512, -1, 0, ""},    {"user_id", 513, -1, 422, "user_id"},
+        {"cache_salt", 512, -1, 0, ""}, {"cache_salt", 513, -1, 422, "cache_salt"},
         {"stop", 1, -1, 0, ""},         {"stop", 256, -1, 0, ""},
         {"stop", 257, -1, 422, "stop"}, {"stop", 0, -1, 422, "stop"},
         {"stop", 256, 0, 0, ""},        {"stop", 257, 0, 422, "stop[0]"},
@@ -467,6 +472,24 @@ static void too_deep_is_the_clients_fault(void **state)
         buf_add_str(&b, "]");
     assert_body(buf_text(&b), &rules_plain, 400, "");
     buf_fini(&b);
+}
+
+static void the_cache_is_asked_unless_told_otherwise(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields, *salt;
+        bool cache;
+    } rows[] = {{"\"n\": 1", NULL, true},
+                {"\"cache_prompt\": true, \"cache_salt\": \"a\"", "a", true},
+                {"\"cache_prompt\": false, \"cache_salt\": \"\"", "", false}};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct chat_request *r = body_good(rows[i].fields, &rules_plain);
+        assert_int_equal(r->cache_prompt, rows[i].cache);
+        assert_int_equal(r->salt != NULL, rows[i].salt != NULL);
+        if (r->salt) assert_string_equal(r->salt, rows[i].salt);
+        chat_request_fini(r);
+    }
 }
 
 static void user_id_goes_before_user(void **state)
@@ -709,6 +732,7 @@ int main(void)
         cmocka_unit_test(model_and_messages_are_required),
         cmocka_unit_test(model_names_may_have_256_bytes),
         cmocka_unit_test(too_deep_is_the_clients_fault),
+        cmocka_unit_test(the_cache_is_asked_unless_told_otherwise),
         cmocka_unit_test(user_id_goes_before_user),
         cmocka_unit_test(unknown_words_are_refused_and_listed),
         cmocka_unit_test(biases_are_read),
