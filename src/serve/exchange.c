@@ -122,9 +122,8 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     (void)what;
     bool streams = x->api->streams(x);
     begin_stream(x);
-    if (streams && x->api->alive)
-        x->api->alive(x);
-    else if (streams)
+    if (streams && x->api->alive && x->api->alive(x)) return;
+    if (streams)
         http_stream_send(x->http, ": keep-alive\n\n", 14);
     else
         http_stream_send(x->http, "\n", 1);

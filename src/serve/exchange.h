@@ -66,10 +66,10 @@ struct api {
     void (*ended)(struct exchange *x, int choice, const struct choice_end *end);
     void (*complete)(struct exchange *x); /* all choices have ended: writes what is left */
     void (*fini)(struct exchange *x);     /* frees x->request; also after a failed prepare */
-    /* Of a stream; NULL for the usual. A sign of life while nothing can be sent yet: else a comment. The
-     * event that tells of a failure once the stream has begun: else the error's JSON, for Anthropic's clients
-     * as event "error". */
-    void (*alive)(struct exchange *x);
+    /* Of a stream; NULL for the usual. Sends a sign of life while there is no output yet; false, as NULL: a
+     * comment goes out instead. The event that tells of a failure once the stream has begun; NULL: the error's
+     * JSON, for Anthropic's clients as event "error". */
+    bool (*alive)(struct exchange *x);
     void (*failed)(struct exchange *x, const struct api_error *e);
 };
 

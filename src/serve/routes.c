@@ -39,6 +39,7 @@ static void version(struct server *s, struct http_request *r)
 static const struct route routes[] = {
     {.method = "POST", .path = "/chat/completions", .api = &chat_api},
     {.method = "POST", .path = "/completions", .api = &completions_api},
+    {.method = "POST", .path = "/responses", .api = &responses_api},
     {.method = "POST", .path = "/completion", .api = &llama_completion_api},
     {.method = "POST", .path = "/infill", .api = &infill_api},
     {.method = "POST", .path = "/tokenize", .api = &tokenize_api},

@@ -88,4 +88,4 @@ void reply_refusal(struct http_request *r, enum api_dialect d, const struct api_
 void random_id(char out[EXCHANGE_ID], const char *prefix);
 
 extern const struct api chat_api, completions_api, llama_completion_api, infill_api, tokenize_api,
-    detokenize_api, template_api, messages_api, count_tokens_api;
+    detokenize_api, template_api, messages_api, count_tokens_api, responses_api;

@@ -62,13 +62,14 @@ static bool streams(const struct exchange *x)
     return m->request.stream;
 }
 
-static void alive(struct exchange *x)
+static bool alive(struct exchange *x)
 {
     struct messages *m = x->request;
     if (m->stream.begun)
         messages_stream_ping(&m->stream);
     else
         messages_stream_begin(&m->stream, (int)x->prompt.n);
+    return true;
 }
 
 static void event(struct exchange *x, int choice, const struct parse_event *e)

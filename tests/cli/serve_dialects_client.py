@@ -1,12 +1,14 @@
-"""Asks a running `tenon serve` as clients of Anthropic's API do, and compares with the chat API's answers. Only
-the standard library.
+"""Asks a running `tenon serve` as clients of Anthropic's API and of OpenAI's Responses do, and compares with the
+chat API's answers. Only the standard library.
 
     serve_dialects_client.py TENON MODEL
 """
 
 import json
+import socket
 import sys
 import tempfile
+import threading
 
 from serve_client import QUESTION, Server
 
@@ -219,6 +221,188 @@ def refusals_of_messages_have_their_shape(server):
         assert answer.status == 400 and json.loads(data)["type"] == "error", data
 
 
+# ---- OpenAI's responses ----
+
+
+def responses(server, path="/v1/responses", status=200, **fields):
+    body = {"model": "nano", "input": QUESTION, "temperature": 0, **fields}
+    answer, data = server.ask("POST", path, body)
+    assert answer.status == status, (answer.status, data)
+    return data.decode() if body.get("stream") and status == 200 else json.loads(data)
+
+
+def read_responses_stream(text):
+    """The response of the last event; every rule of the events' order is checked."""
+    events = parse_sse(text)
+    assert [d["sequence_number"] for _, d in events] == list(range(len(events)))
+    names = [name for name, _ in events]
+    assert names[:2] == ["response.created", "response.in_progress"], names[:2]
+    assert names[-1] in ("response.completed", "response.incomplete"), names[-1]
+    assert sum(n in ("response.completed", "response.incomplete", "response.failed")
+               for n in names) == 1
+    last = events[-1][1]["response"]
+    for _, data in events[:2]:
+        assert data["response"] == {**last, "status": "in_progress", "output": [], "usage": None,
+                                    "incomplete_details": None}, data
+    items, item, part, said = [], None, None, ""
+    for name, data in events[2:-1]:
+        assert data["output_index"] == len(items), (name, data)
+        kind = name.removeprefix("response.")
+        if kind == "output_item.added":
+            assert item is None and data["item"]["status"] == "in_progress", data
+            item, said = data["item"], ""
+            continue
+        assert item is not None, name
+        if kind == "output_item.done":
+            assert part is None and data["item"]["id"] == item["id"], data
+            assert data["item"]["type"] == item["type"] and said in json.dumps(
+                data["item"], ensure_ascii=False), (data, said)
+            items.append(data["item"])
+            item = None
+            continue
+        assert data["item_id"] == item["id"], (data, item)
+        family, _, step = kind.rpartition(".")
+        assert family in {"message": ("content_part", "output_text"),
+                          "reasoning": ("reasoning_text", "reasoning_summary_part",
+                                        "reasoning_summary_text")}[item["type"]], (name, item)
+        index = "summary_index" if "summary" in family else "content_index"
+        assert data[index] == 0, data
+        if family.endswith("_part"):
+            assert (part is None) == (step == "added"), data
+            assert data["part"]["text"] == said, data
+            part = True if step == "added" else None
+        elif step == "delta":
+            assert part or family == "reasoning_text", name
+            said += data["delta"]
+        else:
+            assert step == "done" and data["text"] == said, (data, said)
+    assert item is None and items == last["output"], (items, last)
+    return last
+
+
+def without_item_ids(response):
+    output = [{**item, "id": None} for item in response["output"]]
+    return {**response, "id": None, "created_at": None, "output": output}
+
+
+def assert_same_response(got, want):
+    message, finish, usage = want
+    thinking = "".join(p["text"] for item in got["output"] if item["type"] == "reasoning"
+                       for p in item["content"])
+    text = "".join(p["text"] for item in got["output"] if item["type"] == "message"
+                   for p in item["content"])
+    assert thinking == message.get("reasoning_content", ""), (got, message)
+    assert text == message["content"], (got, message)
+    assert got["status"] == {"stop": "completed", "length": "incomplete"}[finish], got
+    assert got["usage"] == {
+        "input_tokens": usage["prompt_tokens"],
+        "input_tokens_details": {"cached_tokens": usage["prompt_cache_hit_tokens"]},
+        "output_tokens": usage["completion_tokens"],
+        "output_tokens_details": usage["completion_tokens_details"],
+        "total_tokens": usage["total_tokens"]}, (got, usage)
+
+
+@check
+def responses_say_what_chat_says(server):
+    for effort in ("high", "none"):
+        for seed in (1, 2):
+            got = responses(server, reasoning={"effort": effort}, seed=seed, temperature=1.2,
+                            max_output_tokens=60)
+            want = chat(server, [USER], reasoning_effort=effort, seed=seed, temperature=1.2,
+                        max_tokens=60)
+            assert_same_response(got, want)
+            assert got["object"] == "response" and got["id"].startswith("resp_"), got
+            assert got["max_output_tokens"] == 60 and got["store"] is False, got
+
+
+@check
+def a_stream_of_responses_says_the_same(server):
+    for fields in ({}, {"reasoning": {"effort": "none"}}, {"max_output_tokens": 7},
+                   {"max_output_tokens": 27}, {"reasoning": {"summary": "auto"}},
+                   {"include": ["reasoning.encrypted_content"]}, {"seed": 3, "temperature": 1.3}):
+        whole = responses(server, **fields)
+        assert whole["output"], whole
+        got = read_responses_stream(responses(server, stream=True, **fields))
+        assert without_item_ids(got) == without_item_ids(whole), (got, whole)
+        if "max_output_tokens" in fields:
+            assert got["incomplete_details"] == {"reason": "max_output_tokens"}, got
+            assert got["output"][-1]["status"] == "incomplete", got
+
+
+@check
+def every_alias_takes_responses(server):
+    for base in ("", "/v1", "/beta", "/beta/v1"):
+        got = responses(server, f"{base}/responses", max_output_tokens=3)
+        assert got["status"] == "incomplete", got
+
+
+@check
+def a_history_of_items_is_one_of_messages(server):
+    tools = [{"type": "function", "name": "add", "description": "Adds.",
+              "parameters": {"type": "object"}, "strict": False}]
+    items = [
+        {"type": "message", "role": "developer", "content": "Briefly."},
+        {"role": "user", "content": [{"type": "input_text", "text": "What is 2 + 3?"}]},
+        {"type": "reasoning", "id": "rs_1", "summary": [],
+         "content": [{"type": "reasoning_text", "text": "I add."}]},
+        {"type": "message", "role": "assistant", "id": "msg_1", "status": "completed",
+         "content": [{"type": "output_text", "text": "So:", "annotations": []}]},
+        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "add",
+         "arguments": '{"a": 2, "b": 3}'},
+        {"type": "function_call_output", "call_id": "call_1", "output": "5"},
+        {"role": "user", "content": "And 4 + 5?"}]
+    plain = [
+        {"role": "system", "content": "Add.\n\nBriefly."},
+        {"role": "user", "content": "What is 2 + 3?"},
+        {"role": "assistant", "content": "So:", "reasoning_content": "I add.", "tool_calls": [
+            {"id": "call_1", "type": "function",
+             "function": {"name": "add", "arguments": '{"a": 2, "b": 3}'}}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "5"},
+        {"role": "user", "content": "And 4 + 5?"}]
+    functions = [{"type": "function", "function": {
+        "name": "add", "description": "Adds.", "parameters": {"type": "object"},
+        "strict": False}}]
+    got = responses(server, input=items, instructions="Add.", tools=tools, max_output_tokens=40)
+    assert_same_response(got, chat(server, plain, tools=functions, max_tokens=40, model="nano"))
+    assert got["tools"] == tools
+
+
+@check
+def an_answer_is_taken_back_as_input(server):
+    """With its reasoning as text, as a summary, and opaque: the prompts are the same."""
+    tools = [{"type": "function", "name": "f", "parameters": {"type": "object"}}]  # keeps reasoning
+    counts = set()
+    for fields in ({}, {"reasoning": {"summary": "auto"}},
+                   {"include": ["reasoning.encrypted_content"]}):
+        output = responses(server, tools=tools, **fields)["output"]
+        assert output[0]["type"] == "reasoning", output
+        if "include" in fields:
+            output[0] = {**output[0], "content": [], "summary": []}
+        again = [{"role": "user", "content": QUESTION}, *output,
+                 {"role": "user", "content": "And 8 + 7?"}]
+        counts.add(responses(server, input=again, tools=tools, max_output_tokens=1)
+                   ["usage"]["input_tokens"])
+    assert len(counts) == 1, counts
+
+
+@check
+def refusals_of_responses_have_openais_shape(server):
+    for fields, status, param, code in (
+            ({"previous_response_id": "resp_1"}, 400, "previous_response_id", None),
+            ({"conversation": "c"}, 400, "conversation", None),
+            ({"background": True}, 400, "background", None),
+            ({"temperature": 9}, 422, "temperature", None),
+            ({"model": "gpt-5"}, 404, "model", "model_not_found"),
+            ({"input": [{"role": "assistant", "content": "x"}]}, 400, "input[0]", None),
+            ({"input": "What is 1 + 1? " * 4000}, 400, "messages", "context_length_exceeded")):
+        for stream in (False, True):
+            error = responses(server, status=status, stream=stream, **fields)["error"]
+            assert error["param"] == param, error
+            assert error["code"] == (code or "invalid_request_error"), error
+    answer, _ = server.ask("GET", "/v1/responses")
+    assert answer.status == 405
+
+
 # ---- other servers ----
 
 
@@ -238,9 +422,20 @@ def keys_of_anthropic():
             assert answer.status == 200, data
 
 
+def read_all(s):
+    while s.recv(1 << 16):
+        pass
+
+
 def waiting_streams_are_kept_alive():
+    """A message gets pings; a response its first events and then comments."""
     with Server("--ctx", "1000000", "--max-streams", "1") as server:
         running, _ = server.begin_stream()
+        reader = threading.Thread(target=read_all, args=(running,))
+        reader.start()
+        body = json.dumps({"model": "deepseek-chat", "stream": True, "max_output_tokens": 1,
+                           "input": QUESTION})
+        other, other_got = server.begin_stream(path="/v1/responses", body=body)
         body = json.dumps({"model": "claude-x", "stream": True, "max_tokens": 1,
                            "messages": [USER]})
         s, got = server.begin_stream(path="/v1/messages", body=body)
@@ -249,6 +444,8 @@ def waiting_streams_are_kept_alive():
             assert piece, got
             got += piece
         assert got.count(b"event: message_start") == 1, got
+        running.shutdown(socket.SHUT_RDWR)
+        reader.join()
         running.close()
         while piece := s.recv(4096):
             got += piece
@@ -258,6 +455,14 @@ def waiting_streams_are_kept_alive():
             got.index(b"content_block_start") < got.index(b"message_stop"), got
         assert got.count(b"event: message_start") == 1, got
         s.close()
+        while b"response.incomplete" not in other_got:
+            piece = other.recv(4096)
+            assert piece, other_got
+            other_got += piece
+        assert other_got.index(b"event: response.in_progress") < other_got.index(
+            b": keep-alive") < other_got.index(b"event: response.output_item.added"), other_got
+        assert other_got.count(b"event: response.created") == 1, other_got
+        other.close()
 
 
 def main():

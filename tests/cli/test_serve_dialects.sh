@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tenon serve in Anthropic's and OpenAI's newer dialect, asked by a client of Python's standard library.
+# tenon serve in the dialects of Anthropic and of OpenAI's Responses, asked by a client of Python's standard library.
 set -u
 . "$(dirname "$0")/common.sh"
 while IFS= read -r line; do
