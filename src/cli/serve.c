@@ -30,6 +30,7 @@ enum {
     KEY_WAIT,
     KEY_CTX,
     KEY_COMPAT,
+    KEY_METRICS,
     KEY_FAMILY,
     KEY_EFFORT,
     KEY_BODY,
@@ -67,6 +68,7 @@ static const struct argp_option option_table[] = {
     {"api-key", KEY_KEY, "KEY", 0, "The same; other users of this machine can see it", 1},
     {"audit-log", KEY_AUDIT, "FILE", 0,
      "A line of JSON for each request, without its texts; opened again at SIGHUP", 1},
+    {"metrics-key", KEY_METRICS, NULL, 0, "GET /metrics wants the key, too", 1},
     {"served-model-name", KEY_NAME, "NAME", 0,
      "The model's name in the API; default the name of its folder or file", 1},
     {"any-model", KEY_ANY_MODEL, NULL, 0,
@@ -181,6 +183,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_EFFORT:
         o->effort = arg;
+        return 0;
+    case KEY_METRICS:
+        o->server.metrics_key = true;
         return 0;
     case KEY_COMPAT:
         o->server.rules.deepseek_compat = true;

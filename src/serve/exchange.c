@@ -188,9 +188,9 @@ void exchange_begin(struct server *s, struct http_request *r, const struct api *
     x->api = api;
     x->http = r;
     x->created = (long)time(NULL);
+    x->came = clock_seconds();
     x->part = (struct exchange_part){x, 0};
     x->endpoint = routes_endpoint(r);
-    x->came = clock_seconds();
     ids_init(&x->prompt, MAX_PROMPT);
     buf_init(&x->answer, MAX_ANSWER);
     random_id(x->id, api->id_prefix);
@@ -316,7 +316,11 @@ static void put_pick(struct exchange *x, enum message_kind kind, int choice, con
 static void on_drawn(void *ctx, int choice, const struct pick *p)
 {
     const struct exchange_part *part = ctx;
-    put_pick(part->x, MESSAGE_DRAWN, part->first + choice, p);
+    struct exchange *x = part->x;
+    double now = clock_seconds(), *last = &x->last_token[part->first + choice];
+    if (*last > 0) metrics_count_gap(x->server->metrics, now - *last);
+    *last = now;
+    if (x->wants_picks) put_pick(x, MESSAGE_DRAWN, part->first + choice, p);
 }
 
 static void on_prompted(void *ctx, const struct pick *p)
@@ -341,6 +345,26 @@ static struct choice_end end_of(const struct generation_result *r)
     return end;
 }
 
+static void count_answer(const struct exchange *x, int choice, int max_tokens,
+                         const struct generation_result *r)
+{
+    double now = clock_seconds();
+    struct metrics_answer a = {.failed = !r,
+                               .is_first = choice == 0,
+                               .max_tokens = max_tokens,
+                               .since_arrival = now - x->came,
+                               .since_submit = now - x->submitted};
+    if (r) {
+        a.finish = r->finish;
+        a.n_prompt = r->stats.n_prompt;
+        a.n_reused = r->stats.n_reused;
+        a.n_drawn = r->n;
+        a.prompt_seconds = r->stats.prompt_seconds;
+        a.decode_seconds = r->stats.decode_seconds;
+    }
+    metrics_count_answer(x->server->metrics, &a);
+}
+
 static void on_done(void *ctx, int choice, const struct generation_result *r,
                     const struct err *failure)
 {
@@ -352,6 +376,7 @@ static void on_done(void *ctx, int choice, const struct generation_result *r,
     m->choice = index;
     if (failure) m->failure = *failure;
     if (r) x->ends[index] = end_of(r);
+    count_answer(x, choice, x->job.generate.max_tokens, r);
     queue_put(x->server->mailbox, &m->item);
 }
 
@@ -390,7 +415,7 @@ static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids 
     job->n_system = engine_system_length(x->server->engine, job->ids, job->n_ids);
     job->cancel = &x->cancel;
     job->event = on_event;
-    job->drawn = x->wants_picks ? on_drawn : NULL;
+    job->drawn = on_drawn;
     job->prompted = x->wants_prompts ? on_prompted : NULL;
     job->done = on_done;
     job->ctx = part;
@@ -405,6 +430,7 @@ static void submit(struct exchange *x)
 {
     int n_begun = 0, rc = reserve(x);
     if (rc == 0) start_timer(x);
+    x->submitted = clock_seconds();
     if (rc == 0) rc = submit_job(x, &x->job, &x->prompt, &x->part);
     if (rc == 0) n_begun = x->job.n;
     for (int i = 0; rc == 0 && i < x->n_more; i++) {

@@ -102,10 +102,12 @@ struct exchange {
     struct api_error error;
     struct choice_end ends[EXCHANGE_MAX_CHOICES];
     int n_ended;
-    bool begun;               /* the head of the answer is on its way */
-    struct event *keep_alive; /* sends signs of life until there is output */
-    struct event *stall;      /* the client does not read: then it ends */
-    char *body;               /* of the request, until it is prepared */
+    double submitted;                        /* likewise */
+    double last_token[EXCHANGE_MAX_CHOICES]; /* the same, on the engine's thread; 0: none yet */
+    bool begun;                              /* the head of the answer is on its way */
+    struct event *keep_alive;                /* sends signs of life until there is output */
+    struct event *stall;                     /* the client does not read: then it ends */
+    char *body;                              /* of the request, until it is prepared */
     size_t body_size;
     struct queue_item to_prepare;
     struct message *prepared, *last[EXCHANGE_MAX_CHOICES]; /* made before they are needed */

@@ -52,6 +52,7 @@ struct http_handler {
      * callee gives static or otherwise lasting text. May be NULL, and give NULL: then no body. */
     const char *(*error_body)(void *ctx, int status);
     void *ctx;
+    void (*answered)(void *ctx, int status); /* the head of any answer goes out; may be NULL */
 };
 
 /* Listens. h is copied. ERR_IO when the address is taken, ERR_ARGUMENT for bad options. base is

@@ -87,7 +87,9 @@ static void write_head(struct connection *c, int status, const char *type, const
                        const char *framing)
 {
     struct buf head;
+    const struct http_handler *h = &c->server->handler;
     CHECK(status >= 200 && status <= 599, "status %d", status);
+    if (h->answered) h->answered(h->ctx, status);
     buf_init(&head, MAX_HEAD);
     buf_printf(&head, "HTTP/1.1 %d %s\r\n", status, phrase_of(status));
     add_date(&head);

@@ -50,6 +50,7 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/models", .answer = v1_models},
     {.method = "GET", .path = "/user/balance", .answer = v1_balance},
     {.method = "GET", .path = "/status.json", .answer = v1_status},
+    {.method = "GET", .path = "/metrics", .open = true, .answer = v1_metrics},
     {.method = "GET", .path = "/props", .answer = v1_props},
     {.method = "GET", .path = "/tokenizer_info", .answer = v1_tokenizer_info},
     {.method = "GET", .path = "/slots", .answer = v1_slots},
@@ -111,6 +112,11 @@ const struct key *routes_key(const struct server *s, const struct http_request *
 {
     const struct key *key = s->keys ? keys_find(s->keys, given_key(r)) : NULL;
     return key && (!key->expires || time(NULL) < key->expires) ? key : NULL;
+}
+
+static bool is_open(const struct server *s, const struct route *route)
+{
+    return route->open && !(s->o.metrics_key && route->answer == v1_metrics);
 }
 
 /* Against pages that make a browser ask us under a name of theirs (DNS rebinding): on loopback without a
@@ -197,7 +203,7 @@ bool routes_head(void *ctx, struct http_request *r)
         refuse_unknown(r, &e);
     else if (!route)
         api_refuse(&e, 405, NULL, "%s is not possible at %s", http_method(r), http_path(r));
-    else if (!route->open && s->keys && !key)
+    else if (!is_open(s, route) && s->keys && !key)
         api_refuse(&e, 401, NULL, "Authentication Fails, Your api key is invalid");
     else if (route->api && s->draining)
         api_refuse(&e, 503, NULL, "The server is shutting down");

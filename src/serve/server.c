@@ -141,6 +141,12 @@ static void on_hang_up(evutil_socket_t fd, short what, void *ctx)
 
 /* --- opening --- */
 
+static void on_answered(void *ctx, int status)
+{
+    struct server *s = ctx;
+    metrics_count_status(s->metrics, status);
+}
+
 static bool is_loopback(const char *host)
 {
     return !strncmp(host, "127.", 4) || !strcmp(host, "::1");
@@ -186,7 +192,10 @@ static int open_events(struct server *s, struct err *err)
 int server_open(struct server **out, struct engine *e, const struct server_options *o,
                 struct err *err)
 {
-    struct http_handler handler = {routes_request, routes_head, routes_error_body, NULL};
+    struct http_handler handler = {.request = routes_request,
+                                   .head = routes_head,
+                                   .error_body = routes_error_body,
+                                   .answered = on_answered};
     struct scheduler_options scheduling = {.max_streams = o->max_streams,
                                            .max_rows = o->max_rows,
                                            .max_queue = o->max_queue,
@@ -201,6 +210,7 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
     if (o->api_key) sha256_of(o->api_key, strlen(o->api_key), s->key_hash);
     s->o.api_key = NULL; /* its hash is enough */
     s->limits = limits_new();
+    s->metrics = metrics_new(o->model);
     s->mailbox = queue_new(wake, s);
     s->to_prepare = queue_new(NULL, NULL);
     if (o->audit && audit_open(&s->audit, o->audit, err)) goto fail;
@@ -261,5 +271,6 @@ void server_close(struct server *s)
     audit_close(s->audit);
     limits_free(s->limits);
     keys_release(s->keys);
+    metrics_free(s->metrics);
     free(s);
 }

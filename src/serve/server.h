@@ -22,6 +22,7 @@ struct server_options {
         keys; /* a file (secure/keys.h), read again at SIGHUP; NULL: none. No key at all: open to all */
     bool any_model;    /* every other name means it, too */
     const char *audit; /* a file (serve/audit.h), opened again at SIGHUP; NULL: none */
+    bool metrics_key;  /* GET /metrics wants the key, too */
     struct chat_rules rules;
     /* The prefix cache; its memory is engine_options.cache, and without that there is none. */
     struct prefix_options cache;

@@ -8,6 +8,7 @@
 #include "secure/keys.h"
 #include "serve/audit.h"
 #include "serve/exchange.h"
+#include "serve/metrics.h"
 #include "serve/server.h"
 
 struct server {
@@ -19,8 +20,9 @@ struct server {
     struct http_server *http;
     struct keys *keys; /* who may ask; NULL: all */
     struct limits *limits;
-    struct audit *audit;   /* or NULL */
-    uint8_t key_hash[32];  /* of options.api_key, when has_key */
+    struct audit *audit;  /* or NULL */
+    uint8_t key_hash[32]; /* of options.api_key, when has_key */
+    struct metrics *metrics;
     struct queue *mailbox; /* messages for the I/O thread */
     int wake_fd;           /* an eventfd: the mailbox has some */
     struct event *woken, *on_term, *on_int, *on_hup, *drain_timer, *drain_tick;

@@ -9,6 +9,26 @@
 
 static const double STUCK_SECONDS = 60;
 
+enum { MAX_METRICS = 1 << 20 };
+
+void v1_metrics(struct server *s, struct http_request *r)
+{
+    struct metrics_now now = {.engine = scheduler_stats(s->scheduler),
+                              .n_exchanges = s->n_exchanges,
+                              .n_connections = http_connections(s->http)};
+    char id[EXCHANGE_ID];
+    struct buf text;
+    buf_init(&text, MAX_METRICS);
+    metrics_print(s->metrics, &now, &text);
+    routes_request_id(r, id);
+    http_add_header(r, "x-request-id", id);
+    if (text.failed)
+        http_reply(r, 503, NULL, NULL, 0);
+    else
+        http_reply(r, 200, "text/plain; version=0.0.4; charset=utf-8", text.data, text.size);
+    buf_fini(&text);
+}
+
 static json_t *token_text(const struct tokenizer *t, int id)
 {
     size_t size;

@@ -1,4 +1,4 @@
-/* What tells of the engine: GET /props, /slots, /load, /loads, /get_load, /get_server_info, /get_model_info,
+/* What tells of the engine: GET /metrics, /props, /slots, /load, /loads, /get_load, /get_server_info, /get_model_info,
  * /health_generate, /lora-adapters, /tokenizer_info. None of them waits for the engine or starts work in it.
  * Source: docs/spec, API, section 7; security, rules H6 and R6. */
 #pragma once
@@ -9,6 +9,7 @@
 struct http_request;
 struct server;
 
+void v1_metrics(struct server *s, struct http_request *r); /* for Prometheus: serve/metrics.h */
 void v1_props(struct server *s, struct http_request *r);
 /* What clients ask that tokenize here (POST /tokenize): the special tokens, by their text. */
 void v1_tokenizer_info(struct server *s, struct http_request *r);

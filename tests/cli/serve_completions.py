@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -479,6 +480,138 @@ def what_is_not_here_says_so(server):
         assert answer.status == status and words in json.loads(data)["error"]["message"], data
 
 
+# ---- metrics ----
+
+def metrics(server, **headers):
+    """{family: (type, [(name, labels, value)])}, and every line looked at."""
+    answer, data = server.ask("GET", "/metrics", **headers)
+    assert answer.status == 200, data
+    assert answer.getheader("content-type") == "text/plain; version=0.0.4; charset=utf-8"
+    families, name = {}, None
+    text = data.decode()
+    assert text.endswith("\n")
+    for line in text[:-1].split("\n"):
+        if line.startswith("# HELP "):
+            name = line.split(" ", 3)[2]
+            assert len(line.split(" ", 3)) == 4 and name not in families, line
+            families[name] = [None, []]
+        elif line.startswith("# TYPE "):
+            _, _, of, kind = line.split(" ")
+            assert of == name and kind in ("counter", "gauge", "histogram"), line
+            assert families[name] == [None, []], line
+            families[name][0] = kind
+        else:
+            found = re.fullmatch(r'([a-z_]+:[a-z0-9_]+)\{((?:[a-z_]+="[^"\\\n]*",?)+)\} ([-+.e0-9]+)', line)
+            assert found, line
+            kind, samples = families[name]
+            endings = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
+            assert found[1] in [name + e for e in endings], line
+            labels = dict(re.findall(r'([a-z_]+)="([^"]*)"', found[2]))
+            assert labels["model_name"] == "nano" and labels["engine"] == "0", line
+            samples.append((found[1], labels, float(found[3])))
+    for name, (kind, samples) in families.items():
+        assert kind and samples, name
+        if kind == "histogram":
+            buckets = [(float(l["le"]), v) for n, l, v in samples if n == name + "_bucket"]
+            assert buckets == sorted(buckets) and buckets[-1][0] == float("inf"), name
+            assert [v for _, v in buckets] == sorted(v for _, v in buckets), name
+            assert len({le for le, _ in buckets}) == len(buckets)
+            assert dict((n, v) for n, _, v in samples)[name + "_count"] == buckets[-1][1], name
+    return families
+
+
+def value(families, name, **labels):
+    found = [v for of in families for n, l, v in families[of][1]
+             if n == name and all(l.get(k) == x for k, x in labels.items())]
+    assert len(found) == 1, (name, labels, found)
+    return found[0]
+
+
+@check
+def metrics_are_read_line_by_line_and_count(server):
+    names = ("num_requests_running num_requests_waiting kv_cache_usage_perc gpu_cache_usage_perc "
+             "prompt_tokens_total prompt_tokens_cached_total generation_tokens_total "
+             "request_success_total num_preemptions_total spec_decode_num_drafts_total "
+             "spec_decode_num_draft_tokens_total spec_decode_num_accepted_tokens_total "
+             "time_to_first_token_seconds inter_token_latency_seconds time_per_output_token_seconds "
+             "e2e_request_latency_seconds request_queue_time_seconds request_prefill_time_seconds "
+             "request_decode_time_seconds request_inference_time_seconds request_prompt_tokens "
+             "request_generation_tokens iteration_tokens_total request_params_max_tokens").split()
+    llama = ("prompt_tokens_total tokens_predicted_total prompt_tokens_seconds "
+             "predicted_tokens_seconds requests_processing requests_deferred kv_cache_usage_ratio")
+    before = metrics(server)
+    for name in [f"vllm:{n}" for n in names] + [f"llamacpp:{n}" for n in llama.split()]:
+        assert name in before, name
+    got = complete(server, n=3, max_tokens=7, ignore_eos=True)[1]["usage"]
+    stop = complete(server, max_tokens=50, stop=complete(server, max_tokens=8)[1]
+                    ["choices"][0]["text"][2:4])[1]["usage"]
+    eight = complete(server, max_tokens=8)[1]["usage"]
+    server.ask("GET", "/nothing")
+    server.ask("POST", "/v1/completions", {"model": "gpt-4", "prompt": "x"})
+    server.ask("POST", "/v1/completions", {"model": "m", "prompt": "x", "n": 99})
+    after = metrics(server)
+
+    def grew(name, **labels):
+        return value(after, name, **labels) - value(before, name, **labels)
+
+    used = [got, stop, eight, eight]
+    assert grew("vllm:generation_tokens_total") == sum(u["completion_tokens"] for u in used)
+    assert grew("vllm:prompt_tokens_total") == sum(u["prompt_tokens"] for u in used)
+    assert grew("vllm:request_success_total", finished_reason="stop") >= 1
+    assert grew("vllm:request_success_total", finished_reason="stop") + \
+        grew("vllm:request_success_total", finished_reason="length") == 6
+    for name in ("e2e_request_latency_seconds", "request_queue_time_seconds", "request_prompt_tokens",
+                 "time_to_first_token_seconds", "request_params_max_tokens"):
+        assert grew(f"vllm:{name}_count") == 6, name
+    assert grew("vllm:request_params_max_tokens_sum") == 3 * 7 + 50 + 8 + 8
+    gaps = sum(u["completion_tokens"] for u in used) - 6
+    assert grew("vllm:inter_token_latency_seconds_count") == gaps
+    assert grew("vllm:time_per_output_token_seconds_count") == gaps
+    assert 0 < grew("vllm:e2e_request_latency_seconds_sum")
+    assert grew("vllm:e2e_request_latency_seconds_sum") >= \
+        grew("vllm:time_to_first_token_seconds_sum")
+    assert grew("vllm:iteration_tokens_total_count") == grew("tenon:steps_total") > 0
+    assert grew("vllm:iteration_tokens_total_sum") >= sum(u["prompt_tokens"] for u in used)
+    assert grew("tenon:http_responses_total", code="200") == 5  # with the metrics before
+    assert grew("tenon:http_responses_total", code="404") == 2
+    assert grew("tenon:http_responses_total", code="422") == 1
+    assert value(after, "vllm:num_requests_running") == 0
+    assert value(after, "vllm:kv_cache_usage_perc") == 0
+
+
+@check
+def metrics_tell_of_what_runs_and_of_what_was_cancelled(server):
+    before = metrics(server)
+    s, _ = server.begin_stream()
+    during = metrics(server)
+    assert value(during, "vllm:num_requests_running") == 1
+    assert value(during, "llamacpp:requests_processing") == 1
+    assert 0 < value(during, "vllm:kv_cache_usage_perc") <= 1
+    assert value(during, "tenon:requests_under_way") == 1
+    s.close()
+    wait_until(lambda: value(metrics(server), "tenon:requests_cancelled_total") ==
+               value(before, "tenon:requests_cancelled_total") + 1)
+    wait_until(lambda: value(metrics(server), "vllm:num_requests_running") == 0)
+    after = metrics(server)
+    assert value(after, "vllm:e2e_request_latency_seconds_count") == \
+        value(before, "vllm:e2e_request_latency_seconds_count")
+    assert value(after, "vllm:request_success_total", finished_reason="abort") == \
+        value(before, "vllm:request_success_total", finished_reason="abort") + 1
+
+
+def keys_of_metrics():
+    """/metrics is open unless it is to want the key."""
+    for options, status in (((), 200), (("--metrics-key",), 401)):
+        with Server("--api-key", "sk-0123456789", *options) as server:
+            assert server.ask("GET", "/metrics")[0].status == status
+            assert metrics(server, authorization="Bearer sk-0123456789")
+            assert server.ask("GET", "/health_generate")[0].status == 200
+            for path in ("/props", "/slots", "/load", "/get_server_info"):
+                assert server.ask("GET", path)[0].status == 401, path
+            for path in ("/v1/completions", "/tokenize", "/detokenize", "/apply-template"):
+                assert server.ask("POST", path, {})[0].status == 401, path
+
+
 def main():
     failed = 0
     with Server("--ctx", "2048", "--max-streams", "4") as server:
@@ -489,6 +622,13 @@ def main():
             except Exception as error:  # noqa: BLE001
                 failed += 1
                 print(f"FAILED: {function.__name__}: {error!r}"[:600])
+    for function in (keys_of_metrics,):
+        try:
+            function()
+            print(f"ok: {function.__name__.replace('_', ' ')}")
+        except Exception as error:  # noqa: BLE001
+            failed += 1
+            print(f"FAILED: {function.__name__}: {error!r}"[:600])
     return 1 if failed else 0
 
 
