@@ -27,7 +27,7 @@ FP      := -ffp-contract=off -fno-fast-math
 CFLAGS  := -std=c17 -D_GNU_SOURCE -DTENON_VERSION='"$(VERSION)"' $(OPT) -g -fno-omit-frame-pointer \
            -fstack-protector-strong -fPIE -pthread $(WARN) $(FP) -Isrc
 LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now
-LDLIBS  := -levent -ljansson -lutf8proc -lxxhash -lcrypto -lm
+LDLIBS  := -levent_openssl -levent -ljansson -lutf8proc -lxxhash -lssl -lcrypto -lm
 ifneq ($(SAN),)
 CFLAGS  += -fsanitize=$(SAN) -fno-sanitize-recover=all -DTENON_SANITIZED=1
 LDFLAGS += -fsanitize=$(SAN)

@@ -22,6 +22,8 @@ enum {
     KEY_KEY_FILE,
     KEY_KEYS,
     KEY_AUDIT,
+    KEY_TLS_CERT,
+    KEY_TLS_KEY,
     KEY_NAME,
     KEY_ANY_MODEL,
     KEY_STREAMS,
@@ -66,6 +68,9 @@ static const struct argp_option option_table[] = {
     {"keys", KEY_KEYS, "FILE", 0,
      "Clients must send one of the keys of FILE, which tenon key makes; read again at SIGHUP", 1},
     {"api-key", KEY_KEY, "KEY", 0, "The same; other users of this machine can see it", 1},
+    {"tls-cert", KEY_TLS_CERT, "FILE", 0,
+     "HTTPS with this certificate (PEM, with its chain); read again at SIGHUP", 1},
+    {"tls-key", KEY_TLS_KEY, "FILE", 0, "The certificate's private key (PEM)", 1},
     {"audit-log", KEY_AUDIT, "FILE", 0,
      "A line of JSON for each request, without its texts; opened again at SIGHUP", 1},
     {"metrics-key", KEY_METRICS, NULL, 0, "GET /metrics wants the key, too", 1},
@@ -128,6 +133,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_AUDIT:
         o->server.audit = arg;
+        return 0;
+    case KEY_TLS_CERT:
+        o->server.tls_cert = arg;
+        return 0;
+    case KEY_TLS_KEY:
+        o->server.tls_key = arg;
         return 0;
     case KEY_NAME:
         o->name = arg;
@@ -303,8 +314,8 @@ static int serve(struct options *o, struct err *err)
     if (rc == 0) rc = server_open(&server, opened.engine, &o->server, err);
     if (rc == 0) {
         bool is_v6 = strchr(o->server.http.host, ':') != NULL;
-        printf("serving %s on http://%s%s%s:%d\n", name, is_v6 ? "[" : "", o->server.http.host,
-               is_v6 ? "]" : "", server_port(server));
+        printf("serving %s on http%s://%s%s%s:%d\n", name, o->server.tls_cert ? "s" : "",
+               is_v6 ? "[" : "", o->server.http.host, is_v6 ? "]" : "", server_port(server));
         fflush(stdout);
         server_run(server);
     }

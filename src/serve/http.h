@@ -21,6 +21,7 @@
 #include "base/err.h"
 
 struct event_base;
+struct tls;
 struct http_server;
 struct http_request;
 
@@ -36,6 +37,7 @@ struct http_options {
      * as long as this; one that is slower is cut. */
     double idle_seconds;
     size_t max_buffered; /* bytes of an answer that the client has not taken: then `full` */
+    struct tls *tls;     /* borrowed; NULL: without TLS. The handshake counts to the head's time */
 };
 
 /* 127.0.0.1:8080, 64 MiB, 1024 connections, 10 s, 60 s, 256 KiB. */

@@ -1,10 +1,13 @@
 #include "serve/http_conn.h"
 
 #include <event2/buffer.h>
+#include <event2/bufferevent_ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "secure/tls.h"
 
 enum {
     MIN_RATE = 1 << 10,   /* bytes/s that a client must send of a body, or take of an answer */
@@ -167,6 +170,7 @@ static void next_request(struct connection *c)
 static void linger(struct connection *c)
 {
     struct evbuffer *in = bufferevent_get_input(c->bev);
+    if (c->ssl) tls_say_end(c->ssl);
     if (c->eof || shutdown(c->fd, SHUT_WR)) {
         conn_close(c);
         return;
@@ -208,9 +212,11 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 {
     struct connection *c = ctx;
     (void)bev;
+    if (what & BEV_EVENT_CONNECTED) return; /* the handshake is over */
     c->eof = true;
-    /* It may have closed its sending side alone: it gets the answer that is complete. */
-    if ((what & BEV_EVENT_EOF) && c->phase == PHASE_FLUSHING) return;
+    /* It may have closed its sending side alone: it gets the answer that is complete. With TLS nothing can be
+     * written any more. */
+    if ((what & BEV_EVENT_EOF) && c->phase == PHASE_FLUSHING && !c->ssl) return;
     conn_close(c);
 }
 
@@ -243,12 +249,27 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- for the others ---- */
 
+/* With TLS the bufferevent closes the socket, since it may still be used a moment after it is freed. */
+static struct bufferevent *new_bev(struct connection *c)
+{
+    struct event_base *base = c->server->base;
+    struct tls *tls = c->server->options.tls;
+    if (!tls) return bufferevent_socket_new(base, c->fd, 0);
+    struct ssl_st *ssl = tls_session(tls);
+    if (!ssl) return NULL;
+    struct bufferevent *bev = bufferevent_openssl_socket_new(
+        base, c->fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    c->ssl = bev ? ssl : NULL;
+    if (!bev) tls_free_session(ssl);
+    return bev;
+}
+
 static int conn_init(struct connection *c)
 {
     struct event_base *base = c->server->base;
     c->gate = gate_new(c->server->options.max_body);
     c->timer = evtimer_new(base, on_timer, c);
-    c->bev = bufferevent_socket_new(base, c->fd, 0);
+    c->bev = new_bev(c);
     if (!c->gate || !c->timer || !c->bev) return -1;
     bufferevent_setcb(c->bev, on_read, on_write, on_event, c);
     bufferevent_setwatermark(c->bev, EV_WRITE, (size_t)-1, 0); /* on_write after every write */
@@ -279,9 +300,10 @@ void conn_close(struct connection *c)
     *c->link = c->next;
     if (c->next) c->next->link = c->link;
     c->server->n_connections--;
+    if (c->ssl) bufferevent_disable(c->bev, EV_READ | EV_WRITE);
     if (c->bev) bufferevent_free(c->bev);
     if (c->timer) event_free(c->timer);
-    close(c->fd);
+    if (!c->ssl) close(c->fd);
     lose_request(c);
     gate_free(c->gate);
     free(c);

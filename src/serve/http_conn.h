@@ -36,6 +36,7 @@ struct connection {
     struct connection *next, **link; /* in the server's list */
     struct bufferevent *bev;
     int fd;
+    struct ssl_st *ssl;  /* the bufferevent's; NULL without TLS */
     struct event *timer; /* one at a time; what it means follows from the phase */
     struct gate *gate;
     struct http_request *request; /* from its whole head to its answer, else NULL */

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sha256.h"
+#include "secure/tls.h"
 #include "serve/server_state.h"
 #include "text/utf8.h"
 
@@ -126,6 +127,16 @@ static int read_keys(struct server *s, struct err *err)
     return 0;
 }
 
+static void reload_tls(struct server *s)
+{
+    struct err err = {0};
+    if (!s->tls) return;
+    if (tls_reload(s->tls, &err))
+        log_error("serve: the certificate stays as it was: %s", err.message);
+    else
+        log_info("serve: %s is used from now on", s->o.tls_cert);
+}
+
 static void on_hang_up(evutil_socket_t fd, short what, void *ctx)
 {
     struct server *s = ctx;
@@ -137,6 +148,7 @@ static void on_hang_up(evutil_socket_t fd, short what, void *ctx)
     else if (s->o.keys)
         log_info("serve: %d keys", keys_count(s->keys));
     audit_reopen(s->audit);
+    reload_tls(s);
 }
 
 /* --- opening --- */
@@ -163,6 +175,8 @@ static int check_options(const struct server_options *o, struct err *err)
     if (!o->api_key && !o->keys && !is_loopback(o->http.host))
         return err_set(err, ERR_ARGUMENT, "%s can be reached by others: that needs a key (--keys)",
                        o->http.host);
+    if (!o->tls_cert != !o->tls_key)
+        return err_set(err, ERR_ARGUMENT, "TLS wants a certificate and a key, and there is one");
     if (o->api_key && strlen(o->api_key) < 8)
         return err_set(err, ERR_ARGUMENT, "a key has at least 8 characters");
     return 0;
@@ -214,6 +228,8 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
     s->mailbox = queue_new(wake, s);
     s->to_prepare = queue_new(NULL, NULL);
     if (o->audit && audit_open(&s->audit, o->audit, err)) goto fail;
+    if (o->tls_cert && tls_open(&s->tls, o->tls_cert, o->tls_key, err)) goto fail;
+    s->o.http.tls = s->tls;
     if (read_keys(s, err) || open_events(s, err) || engine_cache_open(&s->cache, e, &o->cache, err))
         goto fail;
     scheduling.cache = s->cache;
@@ -223,7 +239,7 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
         goto fail;
     }
     s->has_prepare = true;
-    if (http_open(&s->http, s->base, &o->http, &handler, err)) goto fail;
+    if (http_open(&s->http, s->base, &s->o.http, &handler, err)) goto fail;
     *out = s;
     return 0;
 
@@ -268,6 +284,7 @@ void server_close(struct server *s)
     if (s->wake_fd >= 0) close(s->wake_fd);
     queue_free(s->mailbox);
     queue_free(s->to_prepare);
+    tls_close(s->tls);
     audit_close(s->audit);
     limits_free(s->limits);
     keys_release(s->keys);

@@ -20,9 +20,10 @@ struct server_options {
     const char *api_key;      /* may be NULL; not kept */
     const char *
         keys; /* a file (secure/keys.h), read again at SIGHUP; NULL: none. No key at all: open to all */
-    bool any_model;    /* every other name means it, too */
-    const char *audit; /* a file (serve/audit.h), opened again at SIGHUP; NULL: none */
-    bool metrics_key;  /* GET /metrics wants the key, too */
+    bool any_model;                 /* every other name means it, too */
+    const char *tls_cert, *tls_key; /* files of PEM, read again at SIGHUP; both NULL: without TLS */
+    const char *audit;              /* a file (serve/audit.h), opened again at SIGHUP; NULL: none */
+    bool metrics_key;               /* GET /metrics wants the key, too */
     struct chat_rules rules;
     /* The prefix cache; its memory is engine_options.cache, and without that there is none. */
     struct prefix_options cache;

@@ -21,6 +21,7 @@ struct server {
     struct keys *keys; /* who may ask; NULL: all */
     struct limits *limits;
     struct audit *audit;  /* or NULL */
+    struct tls *tls;      /* or NULL */
     uint8_t key_hash[32]; /* of options.api_key, when has_key */
     struct metrics *metrics;
     struct queue *mailbox; /* messages for the I/O thread */

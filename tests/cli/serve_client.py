@@ -32,7 +32,7 @@ class Server:
             [TENON, "serve", MODEL, "--port", "0", *options], stdout=subprocess.PIPE,
             stderr=self.log, text=True)
         line = self.process.stdout.readline()
-        found = re.search(r"http://(.*):(\d+)$", line.strip())
+        found = re.search(r"https?://(.*):(\d+)$", line.strip())
         assert found, (line, self.said())
         self.host, self.port = found[1], int(found[2])
 

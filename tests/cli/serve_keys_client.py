@@ -3,10 +3,12 @@
     serve_keys_client.py TENON MODEL
 """
 
+import http.client
 import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -249,6 +251,62 @@ def the_audit_log_tells_who_and_how_much():
             for _ in range(3):
                 assert ask(server, ann)[0] == 200
             wait_for(lambda: "No space left on device; lines are lost" in server.said())
+
+
+def make_certificate(folder, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder.path("tls.key"),
+                    "-out", folder.path("tls.pem")], check=True, capture_output=True)
+
+
+def https(server, folder):
+    """A connection that has found the certificate of the folder to be the server's."""
+    context = ssl.create_default_context(cafile=folder.path("tls.pem"))
+    c = http.client.HTTPSConnection(server.host, server.port, timeout=120, context=context)
+    c.connect()
+    return c
+
+
+@check
+def https_is_answered_and_its_certificate_changes():
+    with Folder() as f:
+        make_certificate(f, "first")
+        tls = ("--tls-cert", f.path("tls.pem"), "--tls-key", f.path("tls.key"))
+        with Server(*tls, "--ctx", "8192") as server:
+            assert "can be read by all" not in server.said()
+            body = json.dumps({"model": "deepseek-chat", "stream": True, "max_tokens": 1500,
+                               "messages": [{"role": "user", "content": QUESTION}],
+                               "ignore_eos": True})
+            first = https(server, f)
+            first.request("POST", "/chat/completions", body)
+            answer = first.getresponse()
+            got = answer.read1(300)
+            assert answer.status == 200 and got
+            make_certificate(f, "second")
+            hang_up(server, "is used from now on")
+            second = https(server, f)  # it knows the new one alone
+            second.request("GET", "/health")
+            assert second.getresponse().read() == b'{"status":"ok"}'
+            got += answer.read()
+            assert b"data: [DONE]" in got and b'"finish_reason":"length"' in got
+            os.unlink(f.path("tls.key"))
+            hang_up(server, "the certificate stays as it was")
+            assert f.path("tls.key") in server.said()
+            third = https(server, f)
+            third.request("GET", "/health")
+            assert third.getresponse().status == 200
+            try:
+                server.ask("GET", "/health")
+                raise AssertionError("without TLS")
+            except (http.client.HTTPException, ConnectionError):
+                pass
+            for c in (first, second, third):
+                c.close()
+        make_certificate(f, "third")
+        os.chmod(f.path("tls.key"), 0o644)
+        with Server(*tls) as server:
+            assert "can be read by all" in server.said()
 
 
 def main():

@@ -10,4 +10,6 @@ while IFS= read -r line; do
 done < <(python3 tests/cli/serve_keys_client.py "$T" models/nano 2>&1)
 [ "$passed" = 0 ] && fail "the client ran"
 refuses "no file of keys" nowhere serve models/nano --port 0 --keys "$DIR/nowhere"
+refuses "a certificate without its key" "a certificate and a key" serve models/nano --port 0 --tls-cert "$DIR/a"
+refuses "no file of a certificate" "$DIR/a" serve models/nano --port 0 --tls-cert "$DIR/a" --tls-key "$DIR/a"
 finish
