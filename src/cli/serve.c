@@ -22,6 +22,7 @@ enum {
     KEY_KEY_FILE,
     KEY_KEYS,
     KEY_AUDIT,
+    KEY_CORS,
     KEY_TLS_CERT,
     KEY_TLS_KEY,
     KEY_NAME,
@@ -71,6 +72,8 @@ static const struct argp_option option_table[] = {
     {"tls-cert", KEY_TLS_CERT, "FILE", 0,
      "HTTPS with this certificate (PEM, with its chain); read again at SIGHUP", 1},
     {"tls-key", KEY_TLS_KEY, "FILE", 0, "The certificate's private key (PEM)", 1},
+    {"cors", KEY_CORS, "ORIGIN", 0,
+     "Pages of this origin (https://example.org, or * for all) may ask from a browser", 1},
     {"audit-log", KEY_AUDIT, "FILE", 0,
      "A line of JSON for each request, without its texts; opened again at SIGHUP", 1},
     {"metrics-key", KEY_METRICS, NULL, 0, "GET /metrics wants the key, too", 1},
@@ -139,6 +142,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_TLS_KEY:
         o->server.tls_key = arg;
+        return 0;
+    case KEY_CORS:
+        o->server.cors = arg;
         return 0;
     case KEY_NAME:
         o->name = arg;

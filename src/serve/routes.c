@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "serve/cors.h"
 #include "serve/page.h"
 #include "serve/server_state.h"
 #include "serve/v1_engine.h"
@@ -197,6 +198,11 @@ bool routes_head(void *ctx, struct http_request *r)
     bool known;
     const struct route *route = find_route(r, &known);
     const struct key *key = routes_key(s, r);
+    if (s->o.cors) cors_add(r, s->o.cors);
+    if (s->o.cors && known && is_own_host(s, r) && !strcmp(http_method(r), "OPTIONS")) {
+        cors_reply(r);
+        return false;
+    }
     if (!is_own_host(s, r))
         api_refuse(&e, 403, NULL, "This server answers to localhost only");
     else if (!known)

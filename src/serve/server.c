@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/sha256.h"
 #include "secure/tls.h"
+#include "serve/cors.h"
 #include "serve/server_state.h"
 #include "text/utf8.h"
 
@@ -175,6 +176,7 @@ static int check_options(const struct server_options *o, struct err *err)
     if (!o->api_key && !o->keys && !is_loopback(o->http.host))
         return err_set(err, ERR_ARGUMENT, "%s can be reached by others: that needs a key (--keys)",
                        o->http.host);
+    if (o->cors && cors_check(o->cors, err)) return -1;
     if (!o->tls_cert != !o->tls_key)
         return err_set(err, ERR_ARGUMENT, "TLS wants a certificate and a key, and there is one");
     if (o->api_key && strlen(o->api_key) < 8)

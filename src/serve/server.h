@@ -22,6 +22,7 @@ struct server_options {
         keys; /* a file (secure/keys.h), read again at SIGHUP; NULL: none. No key at all: open to all */
     bool any_model;                 /* every other name means it, too */
     const char *tls_cert, *tls_key; /* files of PEM, read again at SIGHUP; both NULL: without TLS */
+    const char *cors;               /* the origin whose pages may ask (serve/cors.h); NULL: none */
     const char *audit;              /* a file (serve/audit.h), opened again at SIGHUP; NULL: none */
     bool metrics_key;               /* GET /metrics wants the key, too */
     struct chat_rules rules;

@@ -253,6 +253,46 @@ def the_audit_log_tells_who_and_how_much():
             wait_for(lambda: "No space left on device; lines are lost" in server.said())
 
 
+@check
+def pages_of_one_origin_may_ask():
+    origin = "https://app.example:8443"
+    body = {"model": "deepseek-chat", "messages": [{"role": "user", "content": QUESTION}],
+            "max_tokens": 2}
+    with Folder() as f:
+        ann = f.key("ann")
+        with Server("--keys", f.path(), "--cors", origin) as server:
+            answer, data = server.ask(
+                "OPTIONS", "/v1/chat/completions", origin=origin,
+                access_control_request_method="POST",
+                access_control_request_headers="authorization,x-stainless-os")
+            assert answer.status == 204 and data == b"", answer.status
+            assert answer.getheader("access-control-allow-origin") == origin
+            assert "POST" in answer.getheader("access-control-allow-methods")
+            allowed = answer.getheader("access-control-allow-headers")
+            assert allowed == "authorization,x-stainless-os", allowed
+            for fields, key, status in (({}, ann, 200), ({"stream": True}, ann, 200),
+                                        ({"n": 99}, ann, 422), ({}, "no", 401)):
+                answer, _ = server.ask("POST", "/chat/completions", {**body, **fields},
+                                       origin=origin, authorization=f"Bearer {key}")
+                assert answer.status == status, answer.status
+                assert answer.getheader("access-control-allow-origin") == origin
+                assert answer.getheader("vary") == "origin"
+                assert "retry-after" in answer.getheader("access-control-expose-headers")
+            answer, _ = server.ask("OPTIONS", "/nothing")
+            assert answer.status == 404
+            assert answer.getheader("access-control-allow-origin") == origin
+    with Server("--cors", "*") as server:
+        answer, _ = server.ask("GET", "/models")
+        assert answer.getheader("access-control-allow-origin") == "*"
+        assert answer.getheader("vary") is None
+        for method in ("OPTIONS", "GET"):  # a page may not lend it a name
+            assert server.ask(method, "/models", host="evil.example")[0].status == 403
+    with Server() as server:
+        assert server.ask("OPTIONS", "/models", origin=origin)[0].status == 405
+        answer, _ = server.ask("GET", "/models", origin=origin)
+        assert answer.getheader("access-control-allow-origin") is None
+
+
 def make_certificate(folder, name):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",

@@ -12,4 +12,6 @@ done < <(python3 tests/cli/serve_keys_client.py "$T" models/nano 2>&1)
 refuses "no file of keys" nowhere serve models/nano --port 0 --keys "$DIR/nowhere"
 refuses "a certificate without its key" "a certificate and a key" serve models/nano --port 0 --tls-cert "$DIR/a"
 refuses "no file of a certificate" "$DIR/a" serve models/nano --port 0 --tls-cert "$DIR/a" --tls-key "$DIR/a"
+refuses "an origin with a path" "no origin" serve models/nano --port 0 --cors https://a.example/b
+refuses "an origin without a scheme" "no origin" serve models/nano --port 0 --cors a.example
 finish
