@@ -12,6 +12,7 @@
 #include "cli/cli.h"
 #include "cli/fit.h"
 #include "cli/open.h"
+#include "cli/settings.h"
 #include "engine/scheduler.h"
 #include "serve/server.h"
 
@@ -38,12 +39,13 @@ enum {
     KEY_EFFORT,
     KEY_BODY,
     KEY_CONNECTIONS,
-
     KEY_DRAIN,
     KEY_CACHE_MEMORY,
     KEY_CACHE_EVERY,
     KEY_CACHE_DIR,
-    KEY_CACHE_DISK
+    KEY_CACHE_DISK,
+    KEY_CONFIG,
+    KEY_MODEL
 };
 
 enum { DEFAULT_CONTEXT = 32768, MAX_KEY = 4096, MAX_CONFIG = 1 << 20 };
@@ -58,10 +60,15 @@ struct options {
     char *key; /* owned */
     bool has_family;
     int context;
-    size_t cache; /* bytes; OPEN_A_QUARTER unless asked for */
+    size_t cache;                      /* bytes; OPEN_A_QUARTER unless asked for */
+    const char *config, *config_model; /* a file of options, and the model that it names */
+    bool has_config;                   /* it has been read, and these are its options, too */
 };
 
 static const struct argp_option option_table[] = {
+    {"config", KEY_CONFIG, "FILE", 0,
+     "Lines of `port = 8080`, as all options here, and `model = MODEL`; the command line wins", 1},
+    {"model", KEY_MODEL, "MODEL", OPTION_HIDDEN, "In the file of --config alone", 1},
     {"host", KEY_HOST, "ADDRESS", 0,
      "Numeric address to listen on; default 127.0.0.1. Another one than loopback wants a key", 1},
     {"port", KEY_PORT, "N", 0, "Port; default 8080; 0 takes a free one and prints it", 1},
@@ -204,6 +211,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_METRICS:
         o->server.metrics_key = true;
         return 0;
+    case KEY_CONFIG:
+        o->config = arg;
+        return 0;
+    case KEY_MODEL:
+        o->config_model = arg;
+        return 0;
     case KEY_COMPAT:
         o->server.rules.deepseek_compat = true;
         return 0;
@@ -212,7 +225,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->model = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!o->model) argp_error(state, "which model?");
+        if (!o->model) o->model = o->config_model;
+        if (!o->model && (o->has_config || !o->config)) argp_error(state, "which model?");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -332,15 +346,42 @@ static int serve(struct options *o, struct err *err)
     return rc;
 }
 
+static int read_config(struct settings *out, const char *path, struct err *err)
+{
+    const struct argp_option *const tables[] = {option_table, open_argp.options};
+    char *text;
+    size_t size;
+    if (file_slurp(path, SETTINGS_MAX_BYTES, &text, &size, err)) return -1;
+    int rc = settings_parse(out, path, text, size, tables, 2, err);
+    free(text);
+    return rc;
+}
+
 int cli_serve(int argc, char **argv)
 {
-    struct options o = {
+    const struct options defaults = {
         .server = server_defaults(), .context = DEFAULT_CONTEXT, .cache = OPEN_A_QUARTER};
+    struct options o = defaults;
+    struct settings settings = {0};
     struct err err = {0};
+    char **all = NULL;
     argp_parse(&parser, argc, argv, 0, NULL, &o);
+    if (o.config) { /* once more, with what it says before the command line */
+        if (read_config(&settings, o.config, &err)) {
+            free(o.key);
+            return cli_fail(&err);
+        }
+        all = settings_before(&settings, argc, argv);
+        free(o.key);
+        o = defaults;
+        o.has_config = true;
+        argp_parse(&parser, argc + settings.n, all, 0, NULL, &o);
+    }
     if (!o.server.cache.disk) o.server.cache.disk = DEFAULT_DISK;
     log_set_level(LOG_INFO);
     int rc = serve(&o, &err);
     free(o.key);
+    free(all);
+    settings_fini(&settings);
     return rc ? cli_fail(&err) : 0;
 }

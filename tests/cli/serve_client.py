@@ -26,10 +26,10 @@ def check(function):
 
 
 class Server:
-    def __init__(self, *options):
+    def __init__(self, *options, model=(MODEL,)):
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [TENON, "serve", MODEL, "--port", "0", *options], stdout=subprocess.PIPE,
+            [TENON, "serve", *model, "--port", "0", *options], stdout=subprocess.PIPE,
             stderr=self.log, text=True)
         line = self.process.stdout.readline()
         found = re.search(r"https?://(.*):(\d+)$", line.strip())

@@ -293,6 +293,28 @@ def pages_of_one_origin_may_ask():
         assert answer.getheader("access-control-allow-origin") is None
 
 
+@check
+def options_come_from_a_file_and_the_command_line_wins():
+    with Folder() as f:
+        ann = f.key("ann")
+        with open(f.path("config"), "w") as file:
+            file.write(f"# of a test\n\nmodel = {MODEL}\nserved-model-name = from file\n"
+                       f"keys = {f.path()}\ncors = *\ndeepseek-compat = false\nport = 1\n"
+                       "threads = 1\n")
+        for options, name in (((), "from file"), (("--served-model-name", "mine"), "mine")):
+            with Server("--config", f.path("config"), *options, model=()) as server:
+                answer, data = server.ask("GET", "/models", x_api_key=ann)
+                assert answer.getheader("access-control-allow-origin") == "*"
+                assert json.loads(data)["data"][0]["id"] == name, data
+                assert server.ask("GET", "/models")[0].status == 401
+        with open(f.path("config"), "a") as file:
+            file.write("colour = red\n")
+        failed = subprocess.run([TENON, "serve", "--config", f.path("config")],
+                                capture_output=True, text=True)
+        assert failed.returncode == 1 and "line 10" in failed.stderr, failed
+        assert 'no option "colour"' in failed.stderr, failed
+
+
 def make_certificate(folder, name):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                     "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",

@@ -14,4 +14,9 @@ refuses "a certificate without its key" "a certificate and a key" serve models/n
 refuses "no file of a certificate" "$DIR/a" serve models/nano --port 0 --tls-cert "$DIR/a" --tls-key "$DIR/a"
 refuses "an origin with a path" "no origin" serve models/nano --port 0 --cors https://a.example/b
 refuses "an origin without a scheme" "no origin" serve models/nano --port 0 --cors a.example
+refuses "no file of options" "$DIR/nowhere" serve --config "$DIR/nowhere"
+echo "port = high" >"$DIR/config"
+misused "a bad value in it" serve models/nano --config "$DIR/config"
+echo "port = 0" >"$DIR/config"
+misused "no model in it" serve --config "$DIR/config"
 finish
