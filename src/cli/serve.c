@@ -117,16 +117,49 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
+/* Where the text of an option goes as it is; NULL: it does not. */
+static const char **text_of(struct options *o, int key)
+{
+    switch (key) {
+    case KEY_HOST:
+        return &o->server.http.host;
+    case KEY_KEY_FILE:
+        return &o->key_file;
+    case KEY_KEYS:
+        return &o->server.keys;
+    case KEY_TLS_CERT:
+        return &o->server.tls_cert;
+    case KEY_TLS_KEY:
+        return &o->server.tls_key;
+    case KEY_CORS:
+        return &o->server.cors;
+    case KEY_AUDIT:
+        return &o->server.audit;
+    case KEY_NAME:
+        return &o->name;
+    case KEY_EFFORT:
+        return &o->effort;
+    case KEY_CONFIG:
+        return &o->config;
+    case KEY_MODEL:
+        return &o->config_model;
+    default:
+        return NULL;
+    }
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
+    const char **text = text_of(o, key);
     struct err err = {0};
+    if (text) {
+        *text = arg;
+        return 0;
+    }
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->open;
-        return 0;
-    case KEY_HOST:
-        o->server.http.host = arg;
         return 0;
     case KEY_PORT:
         o->server.http.port = (int)open_int(state, "--port", arg, 0, 65535);
@@ -134,27 +167,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case KEY_KEY:
         free(o->key);
         o->key = xstrdup(arg);
-        return 0;
-    case KEY_KEY_FILE:
-        o->key_file = arg;
-        return 0;
-    case KEY_KEYS:
-        o->server.keys = arg;
-        return 0;
-    case KEY_AUDIT:
-        o->server.audit = arg;
-        return 0;
-    case KEY_TLS_CERT:
-        o->server.tls_cert = arg;
-        return 0;
-    case KEY_TLS_KEY:
-        o->server.tls_key = arg;
-        return 0;
-    case KEY_CORS:
-        o->server.cors = arg;
-        return 0;
-    case KEY_NAME:
-        o->name = arg;
         return 0;
     case KEY_ANY_MODEL:
         o->server.any_model = true;
@@ -205,17 +217,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
             argp_error(state, "%s", err.message);
         o->has_family = true;
         return 0;
-    case KEY_EFFORT:
-        o->effort = arg;
-        return 0;
     case KEY_METRICS:
         o->server.metrics_key = true;
-        return 0;
-    case KEY_CONFIG:
-        o->config = arg;
-        return 0;
-    case KEY_MODEL:
-        o->config_model = arg;
         return 0;
     case KEY_COMPAT:
         o->server.rules.deepseek_compat = true;
