@@ -132,18 +132,18 @@ def an_answer_is_that_of_the_api(w):
 
 @test
 def the_answer_grows_as_it_comes(w):
-    """The second half is sent once the first is seen."""
+    """The second half is sent once the first is seen; the cut goes through a character."""
     seen = threading.Event()
 
     def script(body, reply):
         reply.begin()
         reply.raw(b": keep-alive\n\n")
-        reply.send(chunk({"role": "assistant", "content": "first h"}))
-        assert seen.wait(120)
+        first = json.dumps(chunk({"role": "assistant", "content": "first h"})).encode()
         text = json.dumps(chunk({"content": "alf \u00e9"}), ensure_ascii=False).encode()
-        for i in range(len(text)):  # a byte at a time: characters are cut
-            reply.raw((b"data: " if i == 0 else b"") + text[i:i + 1])
-        reply.raw(b"\r\n\r\ndata: [DONE]\n\n")
+        cut = text.index("\u00e9".encode()) + 1
+        reply.raw(b"data: " + first + b"\n\ndata: " + text[:cut])
+        assert seen.wait(120)
+        reply.raw(text[cut:] + b"\r\n\r\ndata: [DONE]\n\n")
 
     w.scripted.script = script
     page = w.open(w.scripted.url)
