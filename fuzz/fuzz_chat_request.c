@@ -99,7 +99,9 @@ static void check_body(const char *text, size_t size, const struct chat_rules *r
         CHECK(strlen(r.model) >= 1 && strlen(r.model) <= CHAT_MAX_MODEL, "model");
         CHECK(!r.user || (r.user[0] && strlen(r.user) <= CHAT_MAX_USER), "user");
         CHECK(!r.tools == (r.tool_choice == TOOLS_NONE), "tool choice %d", (int)r.tool_choice);
-        CHECK(r.format == FORMAT_TEXT && r.tool_choice <= TOOLS_AUTO, "what is not done");
+        CHECK(!r.is_bound || r.answer_field, "a form that nobody asked for");
+        CHECK(r.is_bound || (r.answer.kind == CONSTRAINT_NONE && r.tool_choice <= TOOLS_AUTO),
+              "a form that is forgotten");
         check_numbers(&r);
         check_messages(&r);
         check_use(&r);

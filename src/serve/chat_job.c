@@ -39,6 +39,16 @@ static int limit_logprobs(struct chat_request *r, struct api_error *e)
                       MAX_LOGPROBS);
 }
 
+/* Compiles what the answer must look like; what is wrong with it is the request's fault. */
+static int bind_answer(struct exchange *x, const struct chat_request *r, struct api_error *e)
+{
+    struct err err = {0};
+    if (!r->is_bound ||
+        !constraint_cache_get(x->server->constraints, &r->answer, &x->constraint, &err))
+        return 0;
+    return api_refuse(e, 400, r->answer_field, "%s: %s", r->answer_field, err.message);
+}
+
 static void fill_job(struct exchange *x, const struct chat_request *r)
 {
     struct engine *e = x->server->engine;
@@ -50,6 +60,7 @@ static void fill_job(struct exchange *x, const struct chat_request *r)
     g.parse.stops = r->stops;
     g.parse.n_stops = r->n_stops;
     g.parse.tools = r->tools;
+    g.constraint = x->constraint;
     x->job.generate = g;
     x->job.n = r->n;
     x->job.no_cache = !r->cache_prompt;
@@ -77,7 +88,8 @@ int chat_job_encode(struct exchange *x, struct chat_request *r, json_t *body, st
 int chat_job_prepare(struct exchange *x, struct chat_request *r, json_t *body, struct api_error *e)
 {
     if (chat_job_encode(x, r, body, e) ||
-        check_length(x, r, x->server->o.rules.deepseek_compat, e) || limit_logprobs(r, e))
+        check_length(x, r, x->server->o.rules.deepseek_compat, e) || limit_logprobs(r, e) ||
+        bind_answer(x, r, e))
         return -1;
     fill_job(x, r);
     return 0;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "serve/chat_format.h"
 #include "serve/chat_messages.h"
 #include "serve/chat_thinking.h"
 #include "serve/chat_tools.h"
@@ -81,56 +82,21 @@ static int read_limits(struct chat_request *r, const struct fields *body)
                        &r->n_stops);
 }
 
-static int read_schema(struct chat_request *r, const struct fields *format)
-{
-    struct fields outer, schema;
-    const char *name;
-    bool strict;
-    if (field_require(format, "json_schema") || field_object(format, "json_schema", &outer) ||
-        field_require(&outer, "name") || field_name(&outer, "name", &name) ||
-        field_require(&outer, "schema") || field_object(&outer, "schema", &schema) ||
-        field_bool(&outer, "strict", &strict))
-        return -1;
-    r->schema = schema.object;
-    return 0;
-}
-
-static int read_format(struct chat_request *r, const struct fields *body)
-{
-    static const char *const types[] = {[FORMAT_TEXT] = "text",
-                                        [FORMAT_JSON_OBJECT] = "json_object",
-                                        [FORMAT_JSON_SCHEMA] = "json_schema"};
-    struct fields format;
-    int type = FORMAT_TEXT;
-    if (field_object(body, "response_format", &format) ||
-        (format.object && field_require(&format, "type")) ||
-        field_word(&format, "type", types, 3, &type))
-        return -1;
-    r->format = (enum response_format)type;
-    return r->format == FORMAT_JSON_SCHEMA ? read_schema(r, &format) : 0;
-}
-
 /* ---- what is not done yet ---- */
 
 static int refuse_undone(const struct chat_request *r, const struct fields *body,
                          const struct chat_rules *rules)
 {
-    static const char *const undone[] = {
-        "grammar",        "json_schema",        "guided_json",    "guided_regex", "guided_choice",
-        "guided_grammar", "structured_outputs", "stop_token_ids", "functions"};
+    static const char *const undone[] = {"stop_token_ids", "functions"};
     bool must_call = r->tool_choice == TOOLS_REQUIRED || r->tool_choice == TOOLS_NAMED;
     for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
         if (field_asks(body, undone[i]))
             return field_refuse(body, 400, undone[i], "is not supported yet");
     if (r->min_tokens > 0)
         return field_refuse(body, 400, "min_tokens", "above 0 is not supported yet");
-    if (r->format != FORMAT_TEXT)
-        return field_refuse(body, 400, "response_format", "only \"text\" is supported yet");
     if (must_call && rules->deepseek_compat && r->prompt.thinking)
         return api_refuse(body->e, 400, "tool_choice",
                           "Thinking mode does not support this tool_choice");
-    if (must_call)
-        return field_refuse(body, 400, "tool_choice", "only none and auto are supported yet");
     if (r->sampling.n_bias && r->logprobs)
         return field_refuse(body, 400, "logit_bias", "is not supported together with logprobs");
     return 0;
@@ -149,8 +115,8 @@ int chat_request_read(struct chat_request *out, json_t *body, const struct chat_
     }
     if (read_model(out, &f) || read_cache(out, &f) || chat_thinking_read(out, &f, rules) ||
         read_sampling(out, &f) || read_limits(out, &f) ||
-        sampling_read_stream(&out->stream, &out->include_usage, &f) || read_format(out, &f) ||
-        chat_tools_read(out, &f) || refuse_undone(out, &f, rules) ||
+        sampling_read_stream(&out->stream, &out->include_usage, &f) || chat_tools_read(out, &f) ||
+        chat_format_read(out, &f) || refuse_undone(out, &f, rules) ||
         chat_messages_read(out, &f, rules))
         goto fail;
     if (rules->deepseek_compat && out->prompt.thinking) ignore_sampling(&out->sampling);

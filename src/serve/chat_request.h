@@ -8,6 +8,7 @@
 
 #include "engine/sampler.h"
 #include "serve/api_error.h"
+#include "text/constraint.h"
 #include "text/parse.h"
 #include "text/prompt.h"
 
@@ -17,7 +18,8 @@ enum {
     CHAT_MAX_MODEL = 256, /* bytes */
     CHAT_MAX_USER = 512,  /* bytes */
     CHAT_MAX_SALT = 512,  /* bytes */
-    CHAT_MAX_BIAS = 300
+    CHAT_MAX_BIAS = 300,
+    CHAT_MAX_ANSWERS = 10000 /* of a choice */
 };
 
 /* What the server brings to the reading of a body. */
@@ -33,8 +35,6 @@ struct chat_rules {
 };
 
 enum tool_choice { TOOLS_NONE, TOOLS_AUTO, TOOLS_REQUIRED, TOOLS_NAMED };
-
-enum response_format { FORMAT_TEXT, FORMAT_JSON_OBJECT, FORMAT_JSON_SCHEMA };
 
 /* Not to be copied or moved: sampling points to bias. */
 struct chat_request {
@@ -63,8 +63,10 @@ struct chat_request {
     enum tool_choice tool_choice;
     const char *tool_name; /* of TOOLS_NAMED; one of the tools */
     bool parallel_tool_calls;
-    enum response_format format;
-    json_t *schema;    /* of FORMAT_JSON_SCHEMA; borrowed from body */
+    /* What the answer must look like (text/constraint.h), when is_bound; answer_field says so, for errors. */
+    struct constraint_spec answer;
+    bool is_bound;
+    const char *answer_field;
     const char *user;  /* user_id, else user; NULL for none or an empty one */
     bool cache_prompt; /* false: the prefix cache is not asked, and gets nothing */
     const char *salt;  /* cache_salt; NULL: not given */
@@ -97,10 +99,13 @@ bool chat_effort_exists(const char *word);
  *
  * max_completion_tokens goes before max_tokens. top_k -1 is off, as 0.
  *
- * What is known and not done yet is refused by name with 400, never ignored: a response_format other than
- * text, tool_choice required or named, grammars (grammar, json_schema, guided_*, structured_outputs),
- * strict tools, logit_bias together with logprobs, min_tokens above 0, stop_token_ids, functions,
- * add_generation_prompt false without anything to continue. */
+ * The form of the answer: response_format json_object or json_schema; json_schema, grammar; structured_outputs
+ * (json, regex, choice, grammar, json_object); guided_json, guided_regex, guided_choice, guided_grammar. One of them,
+ * not with ignore_eos. guided_json and structured_outputs.json may be a string that holds the schema. Tools come into
+ * it for tool_choice required or named, a strict function, parallel_tool_calls false, and beside a form.
+ *
+ * What is known and not done yet is refused by name with 400, never ignored: logit_bias together with logprobs,
+ * min_tokens above 0, stop_token_ids, functions, add_generation_prompt false without anything to continue. */
 MUST_USE int chat_request_read(struct chat_request *out, json_t *body,
                                const struct chat_rules *rules, struct api_error *e);
 void chat_request_fini(struct chat_request *r); /* takes what read left after a failure, too */

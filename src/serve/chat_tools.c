@@ -19,7 +19,6 @@ static int read_tool(const struct fields *body, const json_t *tools, size_t i)
         field_object(&function, "parameters", &parameters) ||
         field_bool(&function, "strict", &strict))
         return -1;
-    if (strict) return field_refuse(&function, 400, "strict", "strict tools are not supported yet");
     return 0;
 }
 

@@ -89,6 +89,7 @@ static void free_exchange(struct exchange *x)
     limits_leave(s->limits, &x->pass, &used, moment_now());
     let_go(x);
     x->api->fini(x);
+    constraint_drop(x->constraint);
     ids_fini(&x->prompt);
     for (int i = 0; i < x->n_more; i++)
         ids_fini(&x->more[i].prompt);

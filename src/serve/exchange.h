@@ -88,8 +88,9 @@ struct exchange {
     void *request;                /* the endpoint's */
     struct ids prompt;
     struct scheduler_job job;
-    struct exchange_part part;  /* of job */
-    struct exchange_more *more; /* [n_more]; exchange_add_prompt makes them */
+    struct constraint *constraint; /* of job.generate, owned; NULL: the answer is free */
+    struct exchange_part part;     /* of job */
+    struct exchange_more *more;    /* [n_more]; exchange_add_prompt makes them */
     int n_more;
     int n_choices;      /* of all prompts */
     struct buf answer;  /* with `answered`: the JSON to reply with, and nothing is generated */

@@ -229,6 +229,11 @@ int server_open(struct server **out, struct engine *e, const struct server_optio
     s->metrics = metrics_new(o->model);
     s->mailbox = queue_new(wake, s);
     s->to_prepare = queue_new(NULL, NULL);
+    s->constraints = constraint_cache_new(e);
+    if (!s->constraints) {
+        err_set(err, ERR_LIMIT, "no memory for a server");
+        goto fail;
+    }
     if (o->audit && audit_open(&s->audit, o->audit, err)) goto fail;
     if (o->tls_cert && tls_open(&s->tls, o->tls_cert, o->tls_key, err)) goto fail;
     s->o.http.tls = s->tls;
@@ -291,5 +296,6 @@ void server_close(struct server *s)
     limits_free(s->limits);
     keys_release(s->keys);
     metrics_free(s->metrics);
+    constraint_cache_free(s->constraints);
     free(s);
 }

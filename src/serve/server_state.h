@@ -7,6 +7,7 @@
 #include "base/queue.h"
 #include "secure/keys.h"
 #include "serve/audit.h"
+#include "serve/constraint_cache.h"
 #include "serve/exchange.h"
 #include "serve/metrics.h"
 #include "serve/server.h"
@@ -27,7 +28,8 @@ struct server {
     struct queue *mailbox; /* messages for the I/O thread */
     int wake_fd;           /* an eventfd: the mailbox has some */
     struct event *woken, *on_term, *on_int, *on_hup, *drain_timer, *drain_tick;
-    struct queue *to_prepare; /* exchanges */
+    struct queue *to_prepare;             /* exchanges */
+    struct constraint_cache *constraints; /* the prepare thread's */
     pthread_t prepare_thread;
     bool has_prepare;
     int n_exchanges; /* not yet over */

@@ -215,7 +215,7 @@ def bad_requests_are_refused(server):
             ({"model": "gpt-4"}, 404, "gpt-4"), ({"max_tokens": 0}, 422, "max_tokens"),
             ({"logit_bias": {"999999": 1}}, 400, "999999"),
             ({"logprobs": True, "max_tokens": 5000}, 400, "stream"),
-            ({"response_format": {"type": "json_object"}}, 400, "response_format")):
+            ({"response_format": {"type": "xml"}}, 400, "response_format")):
         if isinstance(body, dict):
             body = {"model": "deepseek-chat", "messages": [{"role": "user", "content": "hi"}],
                     **body}
