@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import typing
 
 import openai
 import pydantic
@@ -111,9 +112,11 @@ def a_required_tool_is_called():
 
 
 class Sum(pydantic.BaseModel):
-    a: int
-    b: int
-    words: list[str] = pydantic.Field(max_length=3)
+    """Bounded: a small model asked for what it never saw might go on for ever."""
+
+    a: int = pydantic.Field(ge=0, le=99)
+    b: int = pydantic.Field(ge=0, le=99)
+    things: list[typing.Literal["apples", "pears"]] = pydantic.Field(max_length=3)
 
 
 @check
