@@ -599,6 +599,18 @@ def metrics_tell_of_what_runs_and_of_what_was_cancelled(server):
         value(before, "vllm:request_success_total", finished_reason="abort") + 1
 
 
+def several_prompts_are_taken_whole_or_not_at_all():
+    """The queue has room for one: the other prompt is refused, and with it the request."""
+    with Server("--ctx", "2048", "--max-streams", "1", "--max-queue", "0") as server:
+        for stream in (False, True):
+            answer, data = server.ask("POST", "/completions", {
+                "model": "deepseek-chat", "prompt": ["a", "b", "c"], "stream": stream,
+                "max_tokens": 500, "ignore_eos": True})
+            assert answer.status == 429 and int(answer.getheader("retry-after")) > 0, data
+            wait_until(lambda: get(server, "/load") == {"server_load": 0})
+        assert complete(server)[0].status == 200
+
+
 def keys_of_metrics():
     """/metrics is open unless it is to want the key."""
     for options, status in (((), 200), (("--metrics-key",), 401)):
@@ -622,7 +634,7 @@ def main():
             except Exception as error:  # noqa: BLE001
                 failed += 1
                 print(f"FAILED: {function.__name__}: {error!r}"[:600])
-    for function in (keys_of_metrics,):
+    for function in (several_prompts_are_taken_whole_or_not_at_all, keys_of_metrics):
         try:
             function()
             print(f"ok: {function.__name__.replace('_', ' ')}")
