@@ -271,6 +271,12 @@ static void put_now(struct buf *out, const struct metrics *m, const struct metri
         {"tenon:connections", "Open connections", now->n_connections},
         {"tenon:memory_bytes", "Memory for sessions", (double)e->memory},
         {"tenon:memory_reserved_bytes", "Of this, reserved", (double)e->reserved},
+        {"tenon:prefix_cache_entries", "States in the prefix cache", e->cache.n_entries},
+        {"tenon:prefix_cache_bytes", "Memory of the prefix cache", (double)e->cache.bytes},
+        {"tenon:prefix_cache_disk_bytes", "Bytes of the prefix cache on disk",
+         (double)e->cache.disk.bytes},
+        {"tenon:prefix_cache_disk_off", "1 when the disk refused something and is not used",
+         e->cache.disk.off},
         {"tenon:last_step_failed", "1 when the engine's last step failed", e->step_failed},
         {"tenon:start_time_seconds", "Unix time of the start", m->start},
     };
@@ -286,6 +292,8 @@ static void put_counters(struct buf *out, const struct metrics *m, const struct 
     } counters[] = {
         {"vllm:prompt_tokens_total", "Tokens of prompts", m->n_prompt},
         {"vllm:prompt_tokens_cached_total", "Of these, not computed again", m->n_reused},
+        {"vllm:prefix_cache_queries_total", "Tokens of prompts that were looked for", m->n_prompt},
+        {"vllm:prefix_cache_hits_total", "Of these, found", m->n_reused},
         {"vllm:generation_tokens_total", "Tokens of answers", m->n_drawn},
         {"vllm:num_preemptions_total", "Answers interrupted for want of memory: never happens", 0},
         {"vllm:spec_decode_num_drafts_total", "Times a token was drafted", e->n_drafts},
@@ -295,6 +303,13 @@ static void put_counters(struct buf *out, const struct metrics *m, const struct 
          m->n_prompt - m->n_reused},
         {"llamacpp:tokens_predicted_total", "Tokens of answers", m->n_drawn},
         {"tenon:requests_cancelled_total", "Answers whose client went away", m->endings[BY_ABORT]},
+        {"tenon:prefix_cache_stored_total", "States put into the prefix cache", e->cache.n_stored},
+        {"tenon:prefix_cache_evicted_total", "States taken out of it", e->cache.n_evicted},
+        {"tenon:prefix_cache_disk_written_total", "States written to disk",
+         e->cache.disk.n_written},
+        {"tenon:prefix_cache_disk_loaded_total", "States read from disk", e->cache.disk.n_loaded},
+        {"tenon:prefix_cache_disk_bad_total", "Files there that were not right",
+         e->cache.disk.n_bad},
         {"tenon:steps_total", "Steps of the engine", e->n_steps},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
@@ -336,6 +351,35 @@ static void put_steps(struct buf *out, const struct metrics *m, const struct sch
     put_histogram(out, m, "vllm:iteration_tokens_total", "Rows of a step of the engine", &h);
 }
 
+/* What each key did: names come from the operator's file (KEY_MAX_NAME letters, none to be escaped). */
+static void put_keys(struct buf *out, const struct metrics *m, const struct metrics_now *now)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } families[] = {
+        {"tenon:key_requests_total", "Requests of a key that were let in",
+         offsetof(struct key_totals, n_requests)},
+        {"tenon:key_refused_total", "Requests of a key refused with 402 or 429",
+         offsetof(struct key_totals, n_refused)},
+        {"tenon:key_prompt_tokens_total", "Tokens of prompts of a key",
+         offsetof(struct key_totals, n_prompt_tokens)},
+        {"tenon:key_cached_tokens_total", "Of these, not computed again",
+         offsetof(struct key_totals, n_cached_tokens)},
+        {"tenon:key_generation_tokens_total", "Tokens of answers to a key",
+         offsetof(struct key_totals, n_tokens)},
+    };
+    for (size_t f = 0; now->n_keys && f < sizeof families / sizeof *families; f++) {
+        put_family(out, families[f].name, "counter", families[f].help);
+        for (int i = 0; i < now->n_keys; i++) {
+            const char *totals = (const char *)&now->keys[i];
+            uint64_t value;
+            memcpy(&value, totals + families[f].offset, sizeof value);
+            put_labelled(out, m, families[f].name, "key", now->keys[i].name, value);
+        }
+    }
+}
+
 void metrics_print(struct metrics *m, const struct metrics_now *now, struct buf *out)
 {
     pthread_mutex_lock(&m->lock);
@@ -350,5 +394,6 @@ void metrics_print(struct metrics *m, const struct metrics_now *now, struct buf 
             put_histogram(out, m, histograms[i].older, "The same by its older name", h);
     }
     put_steps(out, m, &now->engine);
+    put_keys(out, m, now);
     pthread_mutex_unlock(&m->lock);
 }

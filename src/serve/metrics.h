@@ -1,5 +1,6 @@
 /* What Prometheus is told: counters and histograms of the server, since its start.
- * Source: docs/spec, API, section 7.1; security, rule P4: label values come from fixed sets.
+ * Source: docs/spec, API, section 7.1; security, rule P4: label values come from fixed sets, or from the
+ * operator's file of keys.
  *
  * Families of vLLM (vllm:) and llama-server (llamacpp:) by their names there, and the server's own (tenon:). Any
  * thread may count and print. */
@@ -7,6 +8,7 @@
 #include "base/buf.h"
 #include "engine/generate.h"
 #include "engine/scheduler.h"
+#include "serve/limits.h"
 
 struct metrics;
 
@@ -38,6 +40,8 @@ struct metrics_now {
     struct scheduler_stats engine;
     int n_exchanges; /* requests under way, from their body's arrival on */
     int n_connections;
+    const struct key_totals *keys; /* [n_keys], by the names that the operator gave */
+    int n_keys;
 };
 
 /* Appends all of it, "text/plain; version=0.0.4". */

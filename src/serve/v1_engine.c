@@ -9,17 +9,34 @@
 
 static const double STUCK_SECONDS = 60;
 
-enum { MAX_METRICS = 1 << 20 };
+enum { MAX_METRICS = 8 << 20 }; /* KEYS_MAX keys have 2 MB */
+
+struct key_list {
+    struct key_totals *keys;
+    int n, max;
+};
+
+static void add_key(void *ctx, const struct key_totals *t)
+{
+    struct key_list *l = ctx;
+    if (l->n < l->max) l->keys[l->n++] = *t;
+}
 
 void v1_metrics(struct server *s, struct http_request *r)
 {
+    struct key_list list = {.max = 2 * KEYS_MAX};
+    list.keys = s->keys ? calloc((size_t)list.max, sizeof *list.keys) : NULL;
+    if (list.keys) limits_each(s->limits, moment_now(), add_key, &list);
     struct metrics_now now = {.engine = scheduler_stats(s->scheduler),
                               .n_exchanges = s->n_exchanges,
-                              .n_connections = http_connections(s->http)};
+                              .n_connections = http_connections(s->http),
+                              .keys = list.keys,
+                              .n_keys = list.n};
     char id[EXCHANGE_ID];
     struct buf text;
     buf_init(&text, MAX_METRICS);
     metrics_print(s->metrics, &now, &text);
+    free(list.keys);
     routes_request_id(r, id);
     http_add_header(r, "x-request-id", id);
     if (text.failed)

@@ -29,6 +29,9 @@ void v1_status(struct server *s, struct http_request *r)
     add(status, "reused_tokens", stats.n_reused_tokens);
     add(status, "drafts", stats.n_drafts);
     add(status, "drafts_right", stats.n_right);
+    add(status, "cache_entries", (uint64_t)stats.cache.n_entries);
+    add(status, "cache_bytes", stats.cache.bytes);
+    add(status, "cache_disk_bytes", stats.cache.disk.bytes);
     http_add_header(r, "cache-control", "no-store");
     reply_json(r, 200, status);
 }

@@ -41,6 +41,12 @@ static void what_was_counted_is_printed(void **state)
                                          .n_rows = 21,
                                          .step_rows = {1, 0, 2, 0, 1}},
                               .n_exchanges = 7};
+    const struct key_totals keys[] = {
+        {.name = "ann", .n_requests = 5, .n_refused = 1, .n_prompt_tokens = 70, .n_tokens = 9},
+        {.name = "bob", .n_requests = 2, .n_cached_tokens = 8}};
+    now.keys = keys;
+    now.n_keys = 2;
+    now.engine.cache = (struct prefix_stats){.n_entries = 3, .bytes = 4096, .disk = {.n_bad = 6}};
     struct metrics_answer a = {.finish = FINISH_STOP,
                                .is_first = true,
                                .n_prompt = 100,
@@ -77,6 +83,17 @@ static void what_was_counted_is_printed(void **state)
         "vllm:request_success_total{model_name=\"m\",engine=\"0\",finished_reason=\"length\"} 1",
         "vllm:request_success_total{model_name=\"m\",engine=\"0\",finished_reason=\"abort\"} 1",
         "vllm:request_success_total{model_name=\"m\",engine=\"0\",finished_reason=\"error\"} 1",
+        "vllm:prefix_cache_queries_total{model_name=\"m\",engine=\"0\"} 100",
+        "vllm:prefix_cache_hits_total{model_name=\"m\",engine=\"0\"} 60",
+        "tenon:prefix_cache_entries{model_name=\"m\",engine=\"0\"} 3",
+        "tenon:prefix_cache_bytes{model_name=\"m\",engine=\"0\"} 4096",
+        "tenon:prefix_cache_disk_bad_total{model_name=\"m\",engine=\"0\"} 6",
+        "tenon:key_requests_total{model_name=\"m\",engine=\"0\",key=\"ann\"} 5",
+        "tenon:key_requests_total{model_name=\"m\",engine=\"0\",key=\"bob\"} 2",
+        "tenon:key_refused_total{model_name=\"m\",engine=\"0\",key=\"ann\"} 1",
+        "tenon:key_prompt_tokens_total{model_name=\"m\",engine=\"0\",key=\"ann\"} 70",
+        "tenon:key_cached_tokens_total{model_name=\"m\",engine=\"0\",key=\"bob\"} 8",
+        "tenon:key_generation_tokens_total{model_name=\"m\",engine=\"0\",key=\"ann\"} 9",
         "tenon:requests_cancelled_total{model_name=\"m\",engine=\"0\"} 1",
         "tenon:http_responses_total{model_name=\"m\",engine=\"0\",code=\"200\"} 2",
         "tenon:http_responses_total{model_name=\"m\",engine=\"0\",code=\"422\"} 1",
