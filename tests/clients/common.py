@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import traceback
+from pathlib import Path
 
 URL = os.environ["TENON_URL"]
 TENON, MODEL = os.environ["TENON"], os.environ["TENON_MODEL"]
@@ -27,6 +29,16 @@ def run_alone(messages, *options):
         out = subprocess.run([TENON, "run", MODEL, "--messages", file.name, "--json", *options],
                              capture_output=True, text=True, check=True).stdout
     return json.loads(out)
+
+
+def readme_says(package):
+    """What README's example with this package prints, asking the server here."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    code = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.S)
+                if f"from {package} import" in block)
+    assert "http://127.0.0.1:8080" in code
+    return subprocess.run([sys.executable, "-c", code.replace("http://127.0.0.1:8080", URL)],
+                          capture_output=True, text=True, check=True).stdout
 
 
 def main():

@@ -1,7 +1,7 @@
 """The `anthropic` package against `tenon serve`."""
 
 import anthropic
-from common import ASK, URL, check, main, run_alone
+from common import ASK, URL, check, main, readme_says, run_alone
 
 client = anthropic.Anthropic(base_url=f"{URL}/anthropic", api_key="sk-any", max_retries=0)
 MODEL = "deepseek-chat"
@@ -10,6 +10,11 @@ OFF, ON = {"type": "disabled"}, {"type": "enabled", "budget_tokens": 1024}
 ADD = {"name": "add", "description": "Adds two numbers.", "input_schema": {
     "type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}},
     "required": ["a", "b"]}}
+
+
+@check
+def the_example_of_readme():
+    assert "The answer is 62." in readme_says("anthropic")
 
 
 @check

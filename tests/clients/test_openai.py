@@ -6,7 +6,7 @@ import typing
 
 import openai
 import pydantic
-from common import ASK, QUESTION, URL, check, main, run_alone
+from common import ASK, QUESTION, URL, check, main, readme_says, run_alone
 
 client = openai.OpenAI(base_url=f"{URL}/v1", api_key="sk-any", max_retries=0)
 MODEL = "deepseek-chat"
@@ -15,6 +15,11 @@ ADD = {"type": "function", "function": {
     "parameters": {"type": "object", "properties": {"a": {"type": "integer"},
                                                     "b": {"type": "integer"}},
                    "required": ["a", "b"], "additionalProperties": False}}}
+
+
+@check
+def the_example_of_readme():
+    assert "The answer is 62." in readme_says("openai")
 
 
 @check
