@@ -51,14 +51,14 @@ static int not_negative(struct grammar *g, int64_t low, int64_t high)
 {
     int list = grammar_list(g, GRAMMAR_CHOICE);
     int64_t first = 0, last = 9; /* of the numbers with n digits */
-    for (int n = 1; n <= NUMBER_DIGITS && low <= high; n++) {
+    for (int n = 1; first <= high && low <= high; n++) {
         int64_t a = low > first ? low : first, b = high < last ? high : last;
         char from[24], to[24];
         snprintf(from, sizeof from, "%lld", (long long)a);
         snprintf(to, sizeof to, "%lld", (long long)b);
         if (a <= b) grammar_add(g, list, same_length(g, from, to, n));
         first = last + 1;
-        last = last * 10 + 9;
+        last = n + 1 < NUMBER_DIGITS ? last * 10 + 9 : NUMBER_LARGEST;
     }
     return list;
 }

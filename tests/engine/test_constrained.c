@@ -49,14 +49,14 @@ static int close_all(void **state)
 static int answer_all(const struct constraint_spec *spec, bool thinking, float temperature,
                       void (*check)(const struct generation_result *r, bool complete))
 {
-    struct constraint *c;
+    struct constraint *c = NULL;
     struct err err = {0};
     struct logit_bias bias = {parse_ids_of(tokenizer).end_think, 12};
     int n_complete = 0;
     if (constraint_new(&c, spec, trie, &err)) fail_msg("%s", err.message);
     for (int seed = 0; seed < N_SEEDS; seed++) {
-        struct generation *g;
-        struct session *s;
+        struct generation *g = NULL;
+        struct session *s = NULL;
         struct ids ids;
         struct prompt_options p = {.family = FAMILY_OFFICIAL, .thinking = thinking};
         struct generate_options o = engine_generate_options(engine, thinking);
@@ -179,9 +179,9 @@ static void a_constraint_without_text_or_end_is_refused(void **state)
 {
     (void)state;
     struct constraint_spec spec = {.kind = CONSTRAINT_JSON_OBJECT};
-    struct constraint *c;
-    struct generation *g;
-    struct session *s;
+    struct constraint *c = NULL;
+    struct generation *g = NULL;
+    struct session *s = NULL;
     struct err err = {0};
     int32_t id = 1;
     if (constraint_new(&c, &spec, trie, &err) || engine_session_new(&s, engine, &err) ||

@@ -69,7 +69,7 @@ static bool matches(struct matcher *m, const char *text)
 
 static struct matcher *compile(enum source kind, const char *source, struct automaton **a)
 {
-    struct matcher *m;
+    struct matcher *m = NULL;
     struct err err = {0};
     if (accept_compile(a, kind, source, &err) || matcher_new(&m, *a, &err))
         fail_msg("%s: %s", source, err.message);

@@ -89,7 +89,7 @@ static const struct {
 static void check_mask(struct matcher *m, const struct automaton *a, const struct buf *text,
                        const uint64_t *bits)
 {
-    struct matcher *one;
+    struct matcher *one = NULL;
     struct err err = {0};
     if (matcher_new(&one, a, &err)) fail_msg("%s", err.message);
     for (int id = 0; id < world.trie->n_ids; id++) {
@@ -118,7 +118,7 @@ static void masks_are_those_of_each_token_alone(void **state)
     int n = 0;
     for (size_t i = 0; i < COUNT(sources); i++) {
         struct automaton *a;
-        struct matcher *m;
+        struct matcher *m = NULL;
         struct err err = {0};
         if (accept_compile(&a, sources[i].kind, sources[i].source, &err) ||
             matcher_new(&m, a, &err))
@@ -150,7 +150,7 @@ static void half_a_character_is_allowed_where_it_can_be_completed(void **state)
 {
     (void)state;
     struct automaton *a;
-    struct matcher *m;
+    struct matcher *m = NULL;
     struct err err = {0};
     uint64_t *bits = malloc((size_t)world.trie->n_words * sizeof *bits);
     if (accept_compile(&a, SOURCE_REGEX, "x[\xC3\xA9\xC3\xA8]", &err) || matcher_new(&m, a, &err))
@@ -180,7 +180,7 @@ struct answer {
 static void answer_randomly(struct constraint *c, bool thinking, int n, const json_t *tools,
                             struct random *random, struct answer *out)
 {
-    struct constraint_run *run;
+    struct constraint_run *run = NULL;
     struct err err = {0};
     struct parse_options o = {.ids = world.ids, .thinking = thinking, .tools = tools};
     buf_init(&out->text, 1 << 20);
@@ -188,7 +188,7 @@ static void answer_randomly(struct constraint *c, bool thinking, int n, const js
     if (constraint_begin(&run, c, thinking, &err) || parse_new(&out->parser, &o, NULL, NULL, &err))
         fail_msg("%s", err.message);
     for (int i = 0; i < n && !out->ended; i++) {
-        const uint64_t *mask;
+        const uint64_t *mask = NULL;
         size_t size = 0;
         if (constraint_mask(run, &mask, &err)) fail_msg("%s", err.message);
         int id = thinking && i == 5 ? world.ids.end_think
@@ -252,8 +252,8 @@ static void reasoning_is_free_but_for_eos_and_calls(void **state)
     (void)state;
     struct constraint_spec spec = {.kind = CONSTRAINT_REGEX, .text = "a", .size = 1};
     struct constraint *c = make(&spec);
-    struct constraint_run *run;
-    const uint64_t *mask;
+    struct constraint_run *run = NULL;
+    const uint64_t *mask = NULL;
     struct err err = {0};
     if (constraint_begin(&run, c, true, &err) || constraint_mask(run, &mask, &err))
         fail_msg("%s", err.message);
@@ -284,7 +284,7 @@ static void masks_are_the_same_kept_or_new(void **state)
     struct err err = {0};
     for (int i = 0; i < 20; i++) {
         struct constraint *cold = make(&spec);
-        struct constraint_run *a, *b, *other;
+        struct constraint_run *a = NULL, *b = NULL, *other = NULL;
         if (constraint_begin(&a, warm, false, &err) || constraint_begin(&b, cold, false, &err) ||
             constraint_begin(&other, warm, false, &err))
             fail_msg("%s", err.message);
@@ -392,7 +392,7 @@ static void calls_are_what_the_tools_want(void **state)
 static bool lets(const struct constraint_spec *spec, const char *text, bool *complete)
 {
     struct constraint *c = make(spec);
-    struct constraint_run *run;
+    struct constraint_run *run = NULL;
     struct ids ids;
     struct err err = {0};
     bool yes = true;
@@ -400,7 +400,7 @@ static bool lets(const struct constraint_spec *spec, const char *text, bool *com
     if (constraint_begin(&run, c, false, &err) ||
         tokenizer_encode(world.tokenizer, text, strlen(text), true, &ids, &err))
         fail_msg("%s", err.message);
-    const uint64_t *mask;
+    const uint64_t *mask = NULL;
     for (size_t i = 0; i < ids.n && yes; i++) {
         if (constraint_mask(run, &mask, &err)) fail_msg("%s", err.message);
         yes = has(mask, ids.data[i]);

@@ -193,7 +193,7 @@ static void a_matcher_forgets_and_goes_on(void **state)
 {
     (void)state;
     struct automaton *a;
-    struct matcher *m;
+    struct matcher *m = NULL;
     struct err err = {0};
     if (accept_compile(&a, SOURCE_EBNF,
                        "root ::= \"(\" root \")\" ws | [a-z] \"!\"\nws ::= \" \"{0,3}", &err) ||

@@ -118,7 +118,7 @@ static void integer_ranges_hold_each_number(void **state)
         for (int k = i; k < N; k++) {
             char schema[120], text[24];
             struct automaton *a;
-            struct matcher *m;
+            struct matcher *m = NULL;
             struct err err = {0};
             snprintf(schema, sizeof schema, "{\"type\":\"integer\",\"minimum\":%d,\"maximum\":%d}",
                      bounds[i], bounds[k]);
