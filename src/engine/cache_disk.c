@@ -148,6 +148,13 @@ static int check_loaded(const struct cache_disk *d, struct disk_request *r, cons
     return 0;
 }
 
+static void count_load(struct cache_disk *d, const struct disk_request *r)
+{
+    pthread_mutex_lock(&d->lock);
+    d->stats.n_loaded += r->image.data != NULL;
+    pthread_mutex_unlock(&d->lock);
+}
+
 /* Reads the file into r->image. */
 static void load(struct cache_disk *d, struct disk_request *r)
 {
@@ -169,7 +176,10 @@ static void load(struct cache_disk *d, struct disk_request *r)
     if (r->image.data && rc == 0) rc = check_loaded(d, r, file, &err);
     if (r->image.data && rc == 0) futimens(fd, NULL); /* its last use */
     close(fd);
-    if (rc == 0) return; /* also without memory, which is a miss */
+    if (rc == 0) { /* also without memory, which is a miss */
+        count_load(d, r);
+        return;
+    }
     free(r->image.data);
     r->image = (struct state_image){0};
     if (err.code == ERR_NONE && code)

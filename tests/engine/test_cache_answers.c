@@ -3,14 +3,18 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <dirent.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "../support/golden.h"
 #include "../support/random.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "engine/scheduler.h"
 
 enum {
@@ -48,25 +52,39 @@ struct question {
 struct rig {
     struct bench_model b;
     struct engine *engine;
+    const char *dir; /* NULL: no disk */
     struct prefix_cache *cache;
     struct scheduler *scheduler;
     struct board board;
     int32_t texts[TEXTS][CONTEXT];
 };
 
-static struct rig *rig_open(size_t cache, int n_sessions, struct random *random)
+static void open_scheduler(struct rig *r)
+{
+    struct prefix_options po = {.every = EVERY, .dir = r->dir, .disk = 1 << 28};
+    struct scheduler_options so = {.max_streams = AT_ONCE, .max_rows = 64, .max_queue = AT_ONCE};
+    struct err err = {0};
+    if (engine_cache_open(&r->cache, r->engine, &po, &err)) fail_msg("%s", err.message);
+    so.cache = r->cache;
+    if (scheduler_open(&r->scheduler, r->engine, &so, &err)) fail_msg("%s", err.message);
+}
+
+static void close_scheduler(struct rig *r)
+{
+    scheduler_close(r->scheduler);
+    prefix_cache_close(r->cache);
+}
+
+static struct rig *rig_open(size_t cache, int n_sessions, const char *dir, struct random *random)
 {
     struct rig *r = calloc(1, sizeof *r);
     struct err err = {0};
     r->b = model_for_test("tests/golden/zeta", MODE_DEFAULT, 1, NULL, 1);
+    r->dir = dir;
     struct engine_options o = {
         .max_context = CONTEXT, .n_sessions = n_sessions, .cache = cache, .drafts = SPECULATE_ON};
-    struct scheduler_options so = {.max_streams = AT_ONCE, .max_rows = 64, .max_queue = AT_ONCE};
-    if (engine_open(&r->engine, r->b.model, NULL, &o, &err) ||
-        engine_cache_open(&r->cache, r->engine, &(struct prefix_options){.every = EVERY}, &err))
-        fail_msg("%s", err.message);
-    so.cache = r->cache;
-    if (scheduler_open(&r->scheduler, r->engine, &so, &err)) fail_msg("%s", err.message);
+    if (engine_open(&r->engine, r->b.model, NULL, &o, &err)) fail_msg("%s", err.message);
+    open_scheduler(r);
     pthread_mutex_init(&r->board.lock, NULL);
     pthread_cond_init(&r->board.changed, NULL);
     for (int i = 0; i < TEXTS; i++)
@@ -77,8 +95,7 @@ static struct rig *rig_open(size_t cache, int n_sessions, struct random *random)
 
 static void rig_close(struct rig *r)
 {
-    scheduler_close(r->scheduler);
-    prefix_cache_close(r->cache);
+    close_scheduler(r);
     pthread_mutex_destroy(&r->board.lock);
     pthread_cond_destroy(&r->board.changed);
     engine_close(r->engine); /* checks that no block is left */
@@ -202,10 +219,12 @@ static void make_question(struct rig *r, struct question *q, const struct questi
 
 struct seen {
     int n, n_hits;
-    uint64_t n_evicted;
+    uint64_t n_evicted, n_loaded;
 };
 
-static struct seen ask_rounds(size_t cache_blocks, int n_sessions, int n_rounds, uint64_t seed)
+/* With a directory there is a restart after every round. */
+static struct seen ask_rounds(size_t cache_blocks, int n_sessions, int n_rounds, const char *dir,
+                              uint64_t seed)
 {
     struct random random = {seed};
     struct cold cold = {.b = model_for_test("tests/golden/zeta", MODE_DEFAULT, 1, NULL, 1)};
@@ -213,7 +232,7 @@ static struct seen ask_rounds(size_t cache_blocks, int n_sessions, int n_rounds,
     struct err err = {0};
     struct seen seen = {0};
     size_t live = model_layout(cold.b.model)->live_bytes;
-    struct rig *r = rig_open(cache_blocks * live, n_sessions, &random);
+    struct rig *r = rig_open(cache_blocks * live, n_sessions, dir, &random);
     struct question *q = calloc(AT_ONCE, sizeof *q), *before = calloc(AT_ONCE, sizeof *q);
     if (engine_open(&cold.engine, cold.b.model, NULL, &o, &err)) fail_msg("%s", err.message);
     for (int round = 0; round < n_rounds; round++) {
@@ -232,12 +251,18 @@ static struct seen ask_rounds(size_t cache_blocks, int n_sessions, int n_rounds,
             seen.n_hits += q[i].answers[0].n_reused > 0;
             if (q[i].job.no_cache) assert_int_equal(q[i].answers[0].n_reused, 0);
         }
+        struct scheduler_stats stats = scheduler_stats(r->scheduler);
+        seen.n_evicted = stats.cache.n_evicted;
+        seen.n_loaded += stats.cache.disk.n_loaded;
+        assert_int_equal(stats.reserved, 0);
+        if (dir) {
+            close_scheduler(r);
+            open_scheduler(r);
+        }
         struct question *swap = before;
         before = q;
         q = swap;
     }
-    seen.n_evicted = scheduler_stats(r->scheduler).cache.n_evicted;
-    assert_int_equal(scheduler_stats(r->scheduler).reserved, 0);
     free(q);
     free(before);
     rig_close(r);
@@ -249,7 +274,7 @@ static struct seen ask_rounds(size_t cache_blocks, int n_sessions, int n_rounds,
 static void answers_from_a_large_cache_are_those_of_cold_runs(void **state)
 {
     (void)state;
-    struct seen seen = ask_rounds(200, AT_ONCE, ROUNDS, 1);
+    struct seen seen = ask_rounds(200, AT_ONCE, ROUNDS, NULL, 1);
     assert_int_equal(seen.n, ROUNDS * AT_ONCE);
     assert_true(seen.n_hits > seen.n / 3);
 }
@@ -257,7 +282,7 @@ static void answers_from_a_large_cache_are_those_of_cold_runs(void **state)
 static void answers_while_entries_go_are_those_of_cold_runs(void **state)
 {
     (void)state;
-    struct seen seen = ask_rounds(24, AT_ONCE, ROUNDS, 2);
+    struct seen seen = ask_rounds(24, AT_ONCE, ROUNDS, NULL, 2);
     assert_true(seen.n_hits > seen.n / 16);
     assert_true(seen.n_evicted > 200);
 }
@@ -266,9 +291,62 @@ static void answers_while_entries_go_are_those_of_cold_runs(void **state)
 static void answers_that_take_the_caches_memory_are_those_of_cold_runs(void **state)
 {
     (void)state;
-    struct seen seen = ask_rounds(8, 3, ROUNDS, 3);
+    struct seen seen = ask_rounds(8, 3, ROUNDS, NULL, 3);
     assert_true(seen.n_hits > 0);
     assert_true(seen.n_evicted > 200);
+}
+
+static int make_dir(void **state)
+{
+    log_set_level(LOG_ERROR);
+    *state = mkdtemp(xstrdup("/tmp/tenon-answers-XXXXXX"));
+    return *state ? 0 : -1;
+}
+
+static int remove_dir(void **state)
+{
+    char *dir = *state;
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));)
+        unlinkat(dirfd(d), e->d_name, 0); /* not . and .. */
+    if (d) closedir(d);
+    int rc = rmdir(dir);
+    free(dir);
+    return rc;
+}
+
+static void answers_from_disk_are_those_of_cold_runs(void **state)
+{
+    struct seen seen = ask_rounds(200, AT_ONCE, 8, *state, 5);
+    assert_true(seen.n_loaded > 10);
+    assert_true(seen.n_hits >= (int)seen.n_loaded);
+}
+
+/* Jobs that go while their beginning is read, and a scheduler that does. */
+static void a_load_may_lose_its_job(void **state)
+{
+    struct random random = {6};
+    struct rig *r = rig_open(1 << 24, AT_ONCE, *state, &random);
+    struct question *q = calloc(AT_ONCE, sizeof *q);
+    for (int i = 0; i < 6; i++) {
+        for (int j = 0; j < AT_ONCE; j++) {
+            make_question(r, &q[j], NULL, &random);
+            memcpy(q[j].ids, r->texts[0], sizeof q[j].ids);
+            q[j].job.no_cache = false;
+            q[j].job.n = 1;
+            q[j].job.n_ids = 100 + 20 * (i / 2) + j;
+            submit(r, &q[j]);
+            if (i && j % 2) atomic_store(&q[j].cancel, true);
+        }
+        if (i % 2 == 0) wait_for(r, AT_ONCE);
+        close_scheduler(r);
+        if (i % 2) wait_for(r, AT_ONCE);
+        for (int j = 0; j < AT_ONCE; j++)
+            assert_int_equal(q[j].failure.code, ERR_NONE);
+        open_scheduler(r);
+    }
+    free(q);
+    rig_close(r);
 }
 
 static void ask(struct rig *r, struct question *q, int group, int n_ids)
@@ -291,7 +369,7 @@ static void what_is_reused_is_what_is_told(void **state)
 {
     (void)state;
     struct random random = {4};
-    struct rig *r = rig_open(1 << 24, 2, &random);
+    struct rig *r = rig_open(1 << 24, 2, NULL, &random);
     struct question q;
     ask(r, &q, 0, 200);
     assert_int_equal(q.answers[0].n_reused, 0);
@@ -312,6 +390,9 @@ int main(void)
         cmocka_unit_test(answers_from_a_large_cache_are_those_of_cold_runs),
         cmocka_unit_test(answers_while_entries_go_are_those_of_cold_runs),
         cmocka_unit_test(answers_that_take_the_caches_memory_are_those_of_cold_runs),
+        cmocka_unit_test_setup_teardown(answers_from_disk_are_those_of_cold_runs, make_dir,
+                                        remove_dir),
+        cmocka_unit_test_setup_teardown(a_load_may_lose_its_job, make_dir, remove_dir),
         cmocka_unit_test(what_is_reused_is_what_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -179,6 +179,23 @@ static void what_was_used_least_goes_first(void **state)
     rig_close(&r);
 }
 
+static void what_was_found_often_stays_longer(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(1 << 24);
+    store(&r, &ALICE, 0, 100);
+    for (int i = 0; i < 9; i++)
+        assert_int_equal(found(&r, &ALICE, 0, 200), 100);
+    store(&r, &ALICE, 1, 100);
+    store(&r, &ALICE, 2, 100);
+    prefix_cache_limit(r.cache, 2 * (r.live + r.page));
+    assert_int_equal(found(&r, &ALICE, 0, 200),
+                     100); /* three times as old as 2, ten times the use */
+    assert_int_equal(found(&r, &ALICE, 1, 200), 0);
+    assert_int_equal(found(&r, &ALICE, 2, 200), 100);
+    rig_close(&r);
+}
+
 static void of_two_as_old_the_larger_one_goes(void **state)
 {
     (void)state;
@@ -284,6 +301,7 @@ int main(void)
         cmocka_unit_test(nobody_finds_what_is_another_ones),
         cmocka_unit_test(shared_pages_count_once),
         cmocka_unit_test(what_was_used_least_goes_first),
+        cmocka_unit_test(what_was_found_often_stays_longer),
         cmocka_unit_test(of_two_as_old_the_larger_one_goes),
         cmocka_unit_test(the_budget_holds_whatever_comes),
         cmocka_unit_test(a_flood_leaves_others_their_share),
