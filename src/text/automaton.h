@@ -8,7 +8,7 @@
 #pragma once
 #include "text/grammar.h"
 
-enum { AUTOMATON_MAX_SIZE = 1 << 17 };
+enum { AUTOMATON_MAX_SIZE = 1 << 18 };
 
 enum op {
     OP_FAIL,

@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CHARSET_MAX = 512, CHARSET_LAST = 0x10FFFF };
+enum { CHARSET_MAX = 128, CHARSET_LAST = 0x10FFFF };
 
 struct char_range {
     int32_t low, high; /* both within */

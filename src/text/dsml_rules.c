@@ -12,7 +12,10 @@ enum { MAX_PARAMETERS = 1024 };
 struct dsml {
     struct grammar *g;
     const struct prompt_family_text *words;
-    int line; /* rule of the newline between parameters */
+    int line;             /* rule of the newline between parameters */
+    int begin, end;       /* rules of the tags around a parameter: up to its name; the end tag */
+    int any[2];           /* rules of any value: a string as it is; another in JSON */
+    struct schema schema; /* of the function that is written; its rules of JSON are for all */
 };
 
 static void add_text(struct dsml *d, int list, const char *s)
@@ -36,51 +39,50 @@ static int add_spelling(struct dsml *d, bool is_string, int value)
     int list = grammar_list(d->g, GRAMMAR_SEQUENCE);
     add_text(d, list, is_string ? "\" string=\"true\">" : "\" string=\"false\">");
     grammar_add(d->g, list, value);
-    add_tag(d, list, "</", d->words->parameter);
-    add_text(d, list, ">");
+    grammar_add(d->g, list, grammar_call(d->g, d->end));
     return list;
 }
 
-/* After a failure that is the schema's alone: the grammar is as good as before, what was begun matches nothing. */
-static bool recover(struct grammar *g, int n_rules)
+/* From the state before a schema that failed: what was begun since then matches nothing. False when the failure
+ * is not the schema's alone. */
+static bool recover(struct dsml *d, const struct schema *before, int n_rules)
 {
+    struct grammar *g = d->g;
     if (g->err.code != ERR_UNSUPPORTED && g->err.code != ERR_ARGUMENT) return false;
     g->err = (struct err){.code = ERR_NONE};
     for (int i = n_rules; i < g->n_rules; i++)
         if (g->rules[i].node < 0) grammar_define(g, i, grammar_nothing(g));
+    d->schema.json = before->json;
+    d->schema.n_refs = before->n_refs;
     return !grammar_failed(g);
 }
 
-/* A value in one form: NULL for any. */
-static int add_form(struct dsml *d, const json_t *root, const json_t *node, const char *key,
-                    bool strict, enum schema_form form)
+/* A value in one form; node NULL: any. */
+static int add_form(struct dsml *d, const json_t *node, const char *key, bool strict,
+                    enum schema_form form)
 {
-    struct schema s;
+    struct schema before = d->schema;
     struct schema_place inside = {NULL, "properties"}, at = {&inside, key};
-    int n_rules = d->g->n_rules, out;
-    schema_init(&s, d->g, root);
-    out = node ? schema_add(&s, node, form, &at) : schema_any(&s, form);
-    schema_fini(&s);
-    if (!node || strict || !grammar_failed(d->g) || !recover(d->g, n_rules)) return out;
-    schema_init(&s, d->g, root);
-    out = schema_any(&s, form);
-    schema_fini(&s);
-    return out;
+    int n_rules = d->g->n_rules;
+    int any = d->any[form == SCHEMA_REST];
+    if (!node) return grammar_call(d->g, any);
+    int out = schema_add(&d->schema, node, form, &at);
+    if (strict || !grammar_failed(d->g) || !recover(d, &before, n_rules)) return out;
+    return grammar_call(d->g, any);
 }
 
 /* The parameter whose name is `name`, an expression; key is for messages. */
-static int parameter_rule(struct dsml *d, const json_t *root, const json_t *node, int name,
-                          const char *key, bool strict)
+static int parameter_rule(struct dsml *d, const json_t *node, int name, const char *key,
+                          bool strict)
 {
     struct grammar *g = d->g;
     int rule = grammar_rule(g, key), list = grammar_list(g, GRAMMAR_SEQUENCE);
     int spellings = grammar_list(g, GRAMMAR_CHOICE);
-    add_tag(d, list, "<", d->words->parameter);
-    add_text(d, list, " name=\"");
+    grammar_add(g, list, grammar_call(g, d->begin));
     grammar_add(g, list, name);
-    int text = add_form(d, root, node, key, strict, SCHEMA_RAW);
+    int text = add_form(d, node, key, strict, SCHEMA_RAW);
     grammar_add(g, spellings, add_spelling(d, true, text));
-    int rest = add_form(d, root, node, key, strict, SCHEMA_REST);
+    int rest = add_form(d, node, key, strict, SCHEMA_REST);
     grammar_add(g, spellings, add_spelling(d, false, rest));
     grammar_add(g, list, spellings);
     grammar_define(g, rule, list);
@@ -140,15 +142,13 @@ static int check_strict(struct dsml *d, const json_t *schema)
 static int free_parameters(struct dsml *d)
 {
     static const char name[] = "[A-Za-z0-9_.-]{1,64}";
-    struct schema none = {.g = d->g};
-    int rule = parameter_rule(d, NULL, NULL, regex_add(d->g, TEXT_RAW, "name", name, strlen(name)),
+    int rule = parameter_rule(d, NULL, regex_add(d->g, TEXT_RAW, "name", name, strlen(name)),
                               "parameter", false);
-    return schema_members(&none, NULL, 0, d->line, rule);
+    return schema_members(&d->schema, NULL, 0, d->line, rule);
 }
 
 static int add_parameters(struct dsml *d, const json_t *schema, bool strict)
 {
-    struct schema none = {.g = d->g};
     union {
         const json_t *in;
         json_t *out;
@@ -173,10 +173,10 @@ static int add_parameters(struct dsml *d, const json_t *schema, bool strict)
                          "schema: the name of a parameter has \" < > or "
                          "control characters, or none");
         if (!can_stand_in_tag(key) || grammar_failed(d->g)) continue;
-        int rule = parameter_rule(d, schema, node, grammar_text(d->g, key), key, strict);
+        int rule = parameter_rule(d, node, grammar_text(d->g, key), key, strict);
         members[n++] = (struct schema_member){rule, is_listed(required, key)};
     }
-    int out = grammar_failed(d->g) ? 0 : schema_members(&none, members, n, d->line, -1);
+    int out = grammar_failed(d->g) ? 0 : schema_members(&d->schema, members, n, d->line, -1);
     free(members);
     return out;
 }
@@ -187,6 +187,7 @@ static int add_invoke(struct dsml *d, const char *name, const json_t *function)
 {
     int list = grammar_list(d->g, GRAMMAR_SEQUENCE);
     bool strict = json_is_true(json_object_get(function, "strict"));
+    schema_restart(&d->schema, json_object_get(function, "parameters"));
     add_tag(d, list, "<", d->words->invoke);
     add_text(d, list, " name=\"");
     add_text(d, list, name);
@@ -197,12 +198,34 @@ static int add_invoke(struct dsml *d, const char *name, const json_t *function)
     return list;
 }
 
+/* What all parameters share. */
+static void define_shared(struct dsml *d)
+{
+    struct grammar *g = d->g;
+    int begin = grammar_list(g, GRAMMAR_SEQUENCE), end = grammar_list(g, GRAMMAR_SEQUENCE);
+    add_tag(d, begin, "<", d->words->parameter);
+    add_text(d, begin, " name=\"");
+    add_tag(d, end, "</", d->words->parameter);
+    add_text(d, end, ">");
+    d->line = grammar_rule(g, "line");
+    d->begin = grammar_rule(g, "parameter");
+    d->end = grammar_rule(g, "end of a parameter");
+    grammar_define(g, d->line, grammar_text(g, "\n"));
+    grammar_define(g, d->begin, begin);
+    grammar_define(g, d->end, end);
+    for (int i = 0; i < 2; i++) {
+        d->any[i] = grammar_rule(g, "value");
+        grammar_define(g, d->any[i], schema_any(&d->schema, i ? SCHEMA_REST : SCHEMA_RAW));
+    }
+}
+
 int dsml_add(struct grammar *g, const json_t *tools, const char *only, bool many,
              enum prompt_family family)
 {
-    struct dsml d = {g, &prompt_families[family], grammar_rule(g, "line")};
+    struct dsml d = {.g = g, .words = &prompt_families[family]};
+    schema_init(&d.schema, g, NULL);
     int call = grammar_rule(g, "call"), calls = grammar_list(g, GRAMMAR_CHOICE);
-    grammar_define(g, d.line, grammar_text(g, "\n"));
+    define_shared(&d);
     for (size_t i = 0; i < json_array_size(tools) && !grammar_failed(g); i++) {
         const json_t *tool = json_array_get(tools, i),
                      *function = json_object_get(tool, "function");
@@ -222,5 +245,6 @@ int dsml_add(struct grammar *g, const json_t *tools, const char *only, bool many
     if (many) grammar_add(g, list, grammar_repeat(g, more, 0, -1));
     add_tag(&d, list, "\n</", d.words->calls);
     add_text(&d, list, ">");
+    schema_fini(&d.schema);
     return list;
 }

@@ -8,7 +8,7 @@
 
 void json_rules_init(struct json_rules *r, struct grammar *g)
 {
-    *r = (struct json_rules){g, -1, -1, -1, -1, -1, {0}, {0}, {0}};
+    *r = (struct json_rules){g, -1, -1, -1, -1, -1, -1, {0}, {0}, {0}};
     for (int i = 0; i <= JSON_RULES_DEPTH; i++)
         r->value[i] = r->object[i] = r->list[i] = -1;
 }
@@ -35,6 +35,11 @@ int json_rules_character(struct json_rules *r)
                       "|\\\\u(?:[1-9a-cefA-CEF][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2}"
                       "|0(?:[1-9a-fA-F][0-9a-fA-F]{2}|0(?:[1-9a-fA-F][0-9a-fA-F]|0[1-9a-fA-F])))"
                       "|\\\\u[dD][89abAB][0-9a-fA-F]{2}\\\\u[dD][c-fC-F][0-9a-fA-F]{2}");
+}
+
+int json_rules_plain(struct json_rules *r)
+{
+    return regex_rule(r, &r->plain, "plain", "[^\\x00]");
 }
 
 int json_rules_string(struct json_rules *r)

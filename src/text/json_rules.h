@@ -12,7 +12,7 @@ enum { JSON_RULES_DEPTH = 16 };
 /* Rules, each made when it is first wanted; set all to -1. */
 struct json_rules {
     struct grammar *g;
-    int space, character, string, integer, number;
+    int space, character, plain, string, integer, number;
     int value[JSON_RULES_DEPTH + 1], object[JSON_RULES_DEPTH + 1], list[JSON_RULES_DEPTH + 1];
     /* by how many more levels may be inside */
 };
@@ -22,6 +22,8 @@ void json_rules_init(struct json_rules *r, struct grammar *g);
 int json_rules_space(struct json_rules *r);
 /* One character of a string, plain or escaped. */
 int json_rules_character(struct json_rules *r);
+/* One character outside JSON: any but NUL. */
+int json_rules_plain(struct json_rules *r);
 int json_rules_string(struct json_rules *r);
 int json_rules_integer(struct json_rules *r);
 int json_rules_number(struct json_rules *r);

@@ -76,6 +76,12 @@ void schema_fini(struct schema *s)
     s->refs = NULL;
 }
 
+void schema_restart(struct schema *s, const json_t *root)
+{
+    s->root = root;
+    s->n_refs = 0;
+}
+
 /* ---- messages ---- */
 
 static void print_place(struct buf *out, const struct schema_place *at)

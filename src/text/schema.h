@@ -42,6 +42,9 @@ struct schema {
 void schema_init(struct schema *s, struct grammar *g, const json_t *root);
 void schema_fini(struct schema *s);
 
+/* For another schema in the same grammar: the rules of JSON are used again. */
+void schema_restart(struct schema *s, const json_t *root);
+
 /* Where in the schema, for messages; NULL: its root. */
 struct schema_place {
     const struct schema_place *up;

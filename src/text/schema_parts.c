@@ -76,9 +76,7 @@ static int add_characters(struct schema *s, const json_t *node, enum text_form f
         schema_count(s, node, "maxLength", at, &max))
         return 0;
     if (max >= 0 && min > max) return grammar_nothing(s->g);
-    struct charset any = {.n = 0};
-    charset_negate(&any);
-    int one = form == TEXT_JSON ? json_rules_character(&s->json) : text_chars(s->g, form, &any);
+    int one = form == TEXT_JSON ? json_rules_character(&s->json) : json_rules_plain(&s->json);
     return grammar_repeat(s->g, one, min, max);
 }
 

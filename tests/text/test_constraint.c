@@ -504,6 +504,40 @@ static void strict_tools_that_cannot_be_done_are_refused(void **state)
     }
 }
 
+/* 128 functions of 12 parameters, some of any value, some through $ref. */
+static void many_tools_fit(void **state)
+{
+    (void)state;
+    json_t *tools = json_array();
+    for (int i = 0; i < 128; i++) {
+        char name[16];
+        json_t *properties = json_object();
+        snprintf(name, sizeof name, "f%d", i);
+        for (int k = 0; k < 12; k++) {
+            char key[16];
+            snprintf(key, sizeof key, "p%d", k);
+            json_object_set_new(properties, key,
+                                k % 3 == 0   ? json_object()
+                                : k % 3 == 1 ? json_pack("{s:s}", "$ref", "#/$defs/d")
+                                             : json_pack("{s:s}", "type", "string"));
+        }
+        json_array_append_new(tools,
+                              json_pack("{s:s, s:{s:s, s:{s:o, s:{s:{s:s, s:{s:{s:s}}}}}}}", "type",
+                                        "function", "function", "name", name, "parameters",
+                                        "properties", properties, "$defs", "d", "type", "object",
+                                        "properties", "x", "type", "integer"));
+    }
+    struct constraint_spec spec = {.tools = tools, .must_call = true, .only = NULL};
+    struct constraint *c = make(&spec);
+    struct random random = {4};
+    struct answer a;
+    answer_randomly(c, false, 100, tools, &random, &a);
+    assert_true(strncmp(buf_text(&a.text), "\n\n<", 3) == 0);
+    answer_fini(&a);
+    constraint_drop(c);
+    json_decref(tools);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +549,7 @@ int main(void)
         cmocka_unit_test(calls_are_what_the_tools_want),
         cmocka_unit_test(the_form_of_calls_follows_what_is_asked),
         cmocka_unit_test(strict_tools_that_cannot_be_done_are_refused),
+        cmocka_unit_test(many_tools_fit),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
 }
