@@ -109,7 +109,7 @@ static void begin_stream(struct exchange *x)
 {
     if (x->begun) return;
     x->begun = true;
-    http_add_header(x->http, "x-request-id", x->request_id);
+    reply_add_id(x->http, x->api->dialect, x->request_id);
     http_add_header(x->http, "cache-control", "no-cache");
     http_add_header(x->http, "x-accel-buffering", "no");
     http_stream_begin(x->http, 200, x->api->streams(x) ? SSE : JSON);
@@ -507,7 +507,7 @@ static void take_end(struct message *m)
     }
     if (x->error.status)
         atomic_store(&x->cancel, true);
-    else if (x->http)
+    else if (x->http && x->api->ended)
         x->api->ended(x, m->choice, &x->ends[m->choice]);
     if (++x->n_ended < x->n_choices) return;
     if (x->http && x->error.status)
@@ -564,7 +564,7 @@ void exchange_reply(struct exchange *x, int status, json_t *body)
         if (text) http_stream_send(x->http, text, size);
         http_stream_end(x->http);
     } else {
-        http_add_header(x->http, "x-request-id", x->request_id);
+        reply_add_id(x->http, x->api->dialect, x->request_id);
         http_reply(x->http, text ? status : 503, JSON, text ? text : "{}", text ? size : 2);
     }
     free(text);

@@ -63,7 +63,7 @@ struct api {
     /* When x->wants_prompts: each token of a prompt but its first, before the events of its choices, which begin
      * with this one. */
     void (*prompted)(struct exchange *x, int first_choice, const struct pick *p);
-    void (*ended)(struct exchange *x, int choice, const struct choice_end *end);
+    void (*ended)(struct exchange *x, int choice, const struct choice_end *end); /* or NULL */
     void (*complete)(struct exchange *x); /* all choices have ended: writes what is left */
     void (*fini)(struct exchange *x);     /* frees x->request; also after a failed prepare */
     /* Of a stream; NULL for the usual. Sends a sign of life while there is no output yet; false, as NULL: a

@@ -5,16 +5,8 @@
 #include <string.h>
 
 #include "serve/chat_request.h"
-#include "serve/fields.h"
+#include "serve/dialect.h"
 #include "serve/dialogue.h"
-
-enum { MAX_LABEL = 512 }; /* bytes of ids and names, as in a chat request */
-
-/* Sets a field of the chat body; takes value, which is NULL when there was no memory for it. */
-static int set(json_t *chat, const char *name, json_t *value, struct api_error *e)
-{
-    return json_object_set_new(chat, name, value) ? api_refuse_memory(e) : 0;
-}
 
 /* ---- blocks ---- */
 
@@ -25,26 +17,14 @@ static const char *const block_names[N_BLOCKS] = {
     [TOOL_USE] = "tool_use", [TOOL_RESULT] = "tool_result", [IMAGE] = "image",
     [DOCUMENT] = "document"};
 
-static int require_string(const struct fields *f, const char *name, json_t **out)
-{
-    *out = field_get(f, name);
-    if (field_require(f, name)) return -1;
-    return json_is_string(*out) ? 0 : field_refuse(f, 400, name, "must be a string");
-}
-
-/* `type`, required and any word. */
-static int read_type(const struct fields *f, const char **type)
-{
-    return field_require(f, "type") || field_text(f, "type", 1, MAX_LABEL, type) ? -1 : 0;
-}
-
 static int check_result_part(const struct fields *block, const json_t *parts, size_t i)
 {
     struct fields part;
     const char *type = NULL;
     json_t *text;
-    if (field_element(block, "content", parts, i, &part) || read_type(&part, &type)) return -1;
-    return strcmp(type, "text") == 0 ? require_string(&part, "text", &text) : 0;
+    if (field_element(block, "content", parts, i, &part) || dialect_label(&part, "type", &type))
+        return -1;
+    return strcmp(type, "text") == 0 ? dialect_string(&part, "text", &text) : 0;
 }
 
 static int read_result(struct dialogue *d, const struct fields *block)
@@ -52,9 +32,7 @@ static int read_result(struct dialogue *d, const struct fields *block)
     const json_t *content = field_get(block, "content");
     const char *id = NULL;
     bool is_error;
-    if (field_require(block, "tool_use_id") ||
-        field_text(block, "tool_use_id", 1, MAX_LABEL, &id) ||
-        field_bool(block, "is_error", &is_error))
+    if (dialect_label(block, "tool_use_id", &id) || field_bool(block, "is_error", &is_error))
         return -1;
     if (content && !json_is_string(content) && !json_is_array(content))
         return field_refuse(block, 400, "content", "must be a string or a list of blocks");
@@ -68,8 +46,7 @@ static int read_tool_use(struct dialogue *d, const struct fields *block)
 {
     struct fields input;
     const char *id = NULL, *name = NULL;
-    if (field_require(block, "id") || field_text(block, "id", 1, MAX_LABEL, &id) ||
-        field_require(block, "name") || field_text(block, "name", 1, MAX_LABEL, &name) ||
+    if (dialect_label(block, "id", &id) || dialect_label(block, "name", &name) ||
         field_require(block, "input") || field_object(block, "input", &input))
         return -1;
     dialogue_call(d, id, name, input.object);
@@ -81,11 +58,11 @@ static int read_assistant_block(struct dialogue *d, const struct fields *block, 
     json_t *text;
     switch (type) {
     case TEXT:
-        if (require_string(block, "text", &text)) return -1;
+        if (dialect_string(block, "text", &text)) return -1;
         dialogue_text(d, TURN_ASSISTANT, text, "");
         return 0;
     case THINKING:
-        if (require_string(block, "thinking", &text)) return -1;
+        if (dialect_string(block, "thinking", &text)) return -1;
         dialogue_reasoning(d, json_string_value(text), json_string_length(text));
         return 0;
     case TOOL_USE:
@@ -122,7 +99,7 @@ static int read_user_blocks(struct dialogue *d, const struct fields *message, co
         if ((type == TOOL_RESULT) != results) continue;
         if (results && read_result(d, &block)) return -1;
         if (results) continue;
-        if (require_string(&block, "text", &text)) return -1;
+        if (dialect_string(&block, "text", &text)) return -1;
         dialogue_text(d, TURN_USER, text, "\n\n");
     }
     return 0;
@@ -140,7 +117,7 @@ static int read_system_blocks(struct dialogue *d, const struct fields *in, const
         json_t *text;
         if (field_element(in, field, blocks, i, &block) || field_require(&block, "type") ||
             field_word(&block, "type", block_names, 1, &type) ||
-            require_string(&block, "text", &text))
+            dialect_string(&block, "text", &text))
             return -1;
         dialogue_text(d, TURN_SYSTEM, text, "\n");
     }
@@ -188,7 +165,8 @@ static int read_messages(struct dialogue *d, const struct fields *body, json_t *
         return field_refuse(&message, 400, "content",
                             "the last message calls tools: it needs the "
                             "results behind it");
-    if (d->open == TURN_ASSISTANT) return set(chat, "continue_final_message", json_true(), body->e);
+    if (d->open == TURN_ASSISTANT)
+        return dialect_set(chat, "continue_final_message", json_true(), body->e);
     return 0;
 }
 
@@ -207,7 +185,7 @@ static int read_conversation(const struct fields *body, json_t *chat)
         goto done;
     }
     if (read_messages(&d, body, chat)) goto done;
-    rc = set(chat, "messages", dialogue_end(&d), body->e);
+    rc = dialect_set(chat, "messages", dialogue_end(&d), body->e);
 
 done:
     dialogue_fini(&d);
@@ -220,7 +198,7 @@ done:
 static int check_tool_type(const struct fields *tool)
 {
     const char *type = "custom";
-    if (field_text(tool, "type", 1, MAX_LABEL, &type)) return -1;
+    if (field_text(tool, "type", 1, DIALECT_MAX_LABEL, &type)) return -1;
     if (strcmp(type, "custom") == 0) return 0;
     return field_refuse(tool, 400, "type", "\"%.64s\" is not supported: tools have an input_schema",
                         type);
@@ -249,15 +227,6 @@ static int read_tool(const struct fields *body, const json_t *list, size_t i, js
     return 0;
 }
 
-static bool has_tool(const json_t *tools, const char *name)
-{
-    for (size_t i = 0; i < json_array_size(tools); i++) {
-        const json_t *function = json_object_get(json_array_get(tools, i), "function");
-        if (strcmp(json_string_value(json_object_get(function, "name")), name) == 0) return true;
-    }
-    return false;
-}
-
 static int read_choice(const struct fields *body, const json_t *tools, json_t *chat)
 {
     enum { AUTO, ANY, NONE, TOOL };
@@ -272,21 +241,23 @@ static int read_choice(const struct fields *body, const json_t *tools, json_t *c
     if (field_require(&choice, "type") || field_word(&choice, "type", types, 4, &type) ||
         field_bool(&choice, "disable_parallel_tool_use", &alone))
         return -1;
-    if (alone && set(chat, "parallel_tool_calls", json_false(), body->e)) return -1;
+    if (alone && dialect_set(chat, "parallel_tool_calls", json_false(), body->e)) return -1;
     if (type == ANY && !json_array_size(tools))
         return field_refuse(&choice, 400, "type", "\"any\" without tools");
-    if (type != TOOL) return set(chat, "tool_choice", json_string(words[type]), body->e);
+    if (type != TOOL) return dialect_set(chat, "tool_choice", json_string(words[type]), body->e);
     if (field_require(&choice, "name") || field_name(&choice, "name", &name)) return -1;
-    if (!has_tool(tools, name))
+    if (!dialect_has_function(tools, name))
         return field_refuse(&choice, 400, "name", "\"%s\" is not among the tools", name);
-    return set(chat, "tool_choice",
-               json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name", name), body->e);
+    return dialect_set(chat, "tool_choice",
+                       json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name", name),
+                       body->e);
 }
 
 static int read_tools(const struct fields *body, json_t *chat)
 {
     json_t *list = NULL, *tools = json_array();
-    if (set(chat, "tools", tools, body->e) || field_list(body, "tools", 0, CHAT_MAX_TOOLS, &list))
+    if (dialect_set(chat, "tools", tools, body->e) ||
+        field_list(body, "tools", 0, CHAT_MAX_TOOLS, &list))
         return -1;
     for (size_t i = 0; i < json_array_size(list); i++)
         if (read_tool(body, list, i, tools)) return -1;
@@ -306,13 +277,14 @@ static int read_thinking(const struct fields *body, json_t *chat)
         field_word(&thinking, "type", types, 3, &type) ||
         field_int(&thinking, "budget_tokens", 0, INT_MAX, &budget) ||
         field_object(body, "output_config", &config) ||
-        field_text(&config, "effort", 1, MAX_LABEL, &effort))
+        field_text(&config, "effort", 1, DIALECT_MAX_LABEL, &effort))
         return -1;
     if (effort && !chat_effort_exists(effort))
         return field_refuse(&config, 400, "effort",
                             "\"%.32s\" is unknown; there are low, medium, high, xhigh and max",
                             effort);
-    if (thinking.object && set(chat, "thinking", json_pack("{s:s}", "type", types[type]), body->e))
+    if (thinking.object &&
+        dialect_set(chat, "thinking", json_pack("{s:s}", "type", types[type]), body->e))
         return -1;
     return field_pass(&config, "effort", chat, "reasoning_effort");
 }
@@ -328,10 +300,10 @@ static int read_format(const struct fields *in, const char *field, json_t *chat)
     if (field_require(&format, "type") || field_word(&format, "type", types, 1, &type) ||
         field_require(&format, "schema") || field_object(&format, "schema", &schema))
         return -1;
-    return set(chat, "response_format",
-               json_pack("{s:s, s:{s:s, s:O, s:b}}", "type", "json_schema", "json_schema", "name",
-                         "answer", "schema", schema.object, "strict", 1),
-               in->e);
+    return dialect_set(chat, "response_format",
+                       json_pack("{s:s, s:{s:s, s:O, s:b}}", "type", "json_schema", "json_schema",
+                                 "name", "answer", "schema", schema.object, "strict", 1),
+                       in->e);
 }
 
 static int read_formats(const struct fields *body, json_t *chat)

@@ -28,7 +28,7 @@ static long decode(unsigned char *out, const char *text, size_t n)
     static const char letters[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t body = strspn(text, letters), pad = n - body;
-    if (n % 4 || pad > 2 || strspn(text + body, "=") != pad) return -1;
+    if (pad > 2 || strspn(text + body, "=") != pad) return -1;
     int size = EVP_DecodeBlock(out, (const unsigned char *)text, (int)n);
     return size < 0 ? -1 : size - (long)pad;
 }

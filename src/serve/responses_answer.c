@@ -71,7 +71,7 @@ static void item_id(const struct responses_answer *r, char out[EXCHANGE_ID])
     snprintf(out, EXCHANGE_ID, "%s%s_%d", prefix, hex ? hex : "", (int)json_array_size(r->output));
 }
 
-/* Sends an event of the open item. Takes more over: further fields, or NULL. */
+/* Sends an event of the open item. Takes its further fields over. */
 static void send_of_item(struct responses_answer *r, const char *name, json_t *more)
 {
     char id[EXCHANGE_ID];

@@ -4,22 +4,11 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "serve/dialect.h"
 #include "serve/dialogue.h"
 #include "serve/opaque.h"
 
-enum { MAX_LABEL = 512, MAX_TEXT = 1 << 30 };
-
-static int require_string(const struct fields *f, const char *name, json_t **out)
-{
-    *out = field_get(f, name);
-    if (field_require(f, name)) return -1;
-    return json_is_string(*out) ? 0 : field_refuse(f, 400, name, "must be a string");
-}
-
-static int require_label(const struct fields *f, const char *name, const char **out)
-{
-    return field_require(f, name) || field_text(f, name, 1, MAX_LABEL, out) ? -1 : 0;
-}
+enum { MAX_TEXT = 1 << 30 };
 
 /* ---- messages ---- */
 
@@ -32,7 +21,7 @@ static int read_part(const struct fields *item, const json_t *parts, size_t i, j
     if (field_element(item, "content", parts, i, &part) || field_require(&part, "type") ||
         field_word(&part, "type", types, 4, &type))
         return -1;
-    return require_string(&part, type == 3 ? "refusal" : "text", text);
+    return dialect_string(&part, type == 3 ? "refusal" : "text", text);
 }
 
 static int read_message(struct dialogue *d, const struct fields *item)
@@ -65,8 +54,8 @@ static int read_call(struct dialogue *d, const struct fields *item)
     const char *id = NULL, *name = NULL;
     struct err err = {0};
     json_t *arguments;
-    if (require_label(item, "call_id", &id) || require_label(item, "name", &name) ||
-        require_string(item, "arguments", &arguments))
+    if (dialect_label(item, "call_id", &id) || dialect_label(item, "name", &name) ||
+        dialect_string(item, "arguments", &arguments))
         return -1;
     if (json_check_shape("the text", json_string_value(arguments), json_string_length(arguments),
                          &err))
@@ -79,8 +68,8 @@ static int read_custom_call(struct dialogue *d, const struct fields *item)
 {
     const char *id = NULL, *name = NULL;
     json_t *input;
-    if (require_label(item, "call_id", &id) || require_label(item, "name", &name) ||
-        require_string(item, "input", &input))
+    if (dialect_label(item, "call_id", &id) || dialect_label(item, "name", &name) ||
+        dialect_string(item, "input", &input))
         return -1;
     json_t *arguments = json_pack("{s:O}", "input", input);
     dialogue_call(d, id, name, arguments);
@@ -93,17 +82,17 @@ static int check_output_part(const struct fields *item, const json_t *parts, siz
     struct fields part;
     const char *type = NULL;
     json_t *text;
-    if (field_element(item, "output", parts, i, &part) || require_label(&part, "type", &type))
+    if (field_element(item, "output", parts, i, &part) || dialect_label(&part, "type", &type))
         return -1;
     bool is_text = strcmp(type, "input_text") == 0 || strcmp(type, "text") == 0;
-    return is_text ? require_string(&part, "text", &text) : 0;
+    return is_text ? dialect_string(&part, "text", &text) : 0;
 }
 
 static int read_output(struct dialogue *d, const struct fields *item)
 {
     const json_t *output = field_get(item, "output");
     const char *id = NULL;
-    if (require_label(item, "call_id", &id) || field_require(item, "output")) return -1;
+    if (dialect_label(item, "call_id", &id) || field_require(item, "output")) return -1;
     if (!json_is_string(output) && !json_is_array(output))
         return field_refuse(item, 400, "output", "must be a string or a list of parts");
     for (size_t i = 0; i < json_array_size(output); i++)
@@ -125,7 +114,7 @@ static int read_texts(struct buf *out, const struct fields *item, const char *fi
         struct fields part;
         int index;
         if (field_element(item, field, list, i, &part) || field_require(&part, "type") ||
-            field_word(&part, "type", types, 2, &index) || require_string(&part, "text", &text))
+            field_word(&part, "type", types, 2, &index) || dialect_string(&part, "text", &text))
             return -1;
         if (i) buf_add_str(out, between);
         buf_add(out, json_string_value(text), json_string_length(text));
@@ -174,7 +163,7 @@ static int read_item(struct dialogue *d, const struct fields *item)
                  {"custom_tool_call_output", read_output},
                  {"reasoning", read_reasoning}};
     const char *type = "message";
-    if (field_text(item, "type", 1, MAX_LABEL, &type)) return -1;
+    if (field_text(item, "type", 1, DIALECT_MAX_LABEL, &type)) return -1;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(type, kinds[i].type) == 0) return kinds[i].read(d, item);
     return field_refuse(item, 400, "type", "items of type \"%.64s\" are not supported", type);

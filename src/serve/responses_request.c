@@ -5,17 +5,9 @@
 #include <string.h>
 
 #include "serve/chat_request.h"
-#include "serve/fields.h"
+#include "serve/dialect.h"
 #include "serve/responses_items.h"
 #include "serve/responses_tools.h"
-
-enum { MAX_LABEL = 512 };
-
-/* Sets a field; takes value, which is NULL when there was no memory for it. */
-static int set(json_t *object, const char *name, json_t *value, struct api_error *e)
-{
-    return json_object_set_new(object, name, value) ? api_refuse_memory(e) : 0;
-}
 
 /* ---- what a server without a store cannot do ---- */
 
@@ -58,7 +50,7 @@ static int read_reasoning(struct responses_request *r, const struct fields *body
     const char *effort = NULL;
     int summary = 0;
     if (field_object(body, "reasoning", &reasoning) ||
-        field_text(&reasoning, "effort", 1, MAX_LABEL, &effort) ||
+        field_text(&reasoning, "effort", 1, DIALECT_MAX_LABEL, &effort) ||
         field_word(&reasoning, "generate_summary", summaries, 4, &summary) ||
         field_word(&reasoning, "summary", summaries, 4, &summary))
         return -1;
@@ -86,8 +78,9 @@ static int read_schema(const struct fields *format, json_t *chat)
         json_decref(outer);
         return -1;
     }
-    return set(chat, "response_format",
-               json_pack("{s:s, s:o}", "type", "json_schema", "json_schema", outer), format->e);
+    return dialect_set(chat, "response_format",
+                       json_pack("{s:s, s:o}", "type", "json_schema", "json_schema", outer),
+                       format->e);
 }
 
 static int read_text(const struct fields *body, json_t *chat)
@@ -97,14 +90,14 @@ static int read_text(const struct fields *body, json_t *chat)
     const char *verbosity;
     int type = 0;
     if (field_object(body, "text", &text) ||
-        field_text(&text, "verbosity", 1, MAX_LABEL, &verbosity) ||
+        field_text(&text, "verbosity", 1, DIALECT_MAX_LABEL, &verbosity) ||
         field_object(&text, "format", &format) ||
         (format.object && field_require(&format, "type")) ||
         field_word(&format, "type", types, 3, &type))
         return -1;
     if (type == 0) return 0;
     if (type == 2) return read_schema(&format, chat);
-    return set(chat, "response_format", json_pack("{s:s}", "type", types[type]), body->e);
+    return dialect_set(chat, "response_format", json_pack("{s:s}", "type", types[type]), body->e);
 }
 
 static int pass_fields(const struct fields *body, json_t *chat)
@@ -134,17 +127,17 @@ static int pass_fields(const struct fields *body, json_t *chat)
 static int echo_reasoning(const struct fields *body, json_t *echo)
 {
     const json_t *given = field_get(body, "reasoning");
-    return set(echo, "reasoning",
-               json_pack("{s:O?, s:O?}", "effort", json_object_get(given, "effort"), "summary",
-                         json_object_get(given, "summary")),
-               body->e);
+    return dialect_set(echo, "reasoning",
+                       json_pack("{s:O?, s:O?}", "effort", json_object_get(given, "effort"),
+                                 "summary", json_object_get(given, "summary")),
+                       body->e);
 }
 
 static int echo_text(const struct fields *body, json_t *echo)
 {
     json_t *text = json_pack("{s:{s:s}, s:s}", "format", "type", "text", "verbosity", "medium");
     struct fields given;
-    if (set(echo, "text", text, body->e) || field_object(body, "text", &given)) return -1;
+    if (dialect_set(echo, "text", text, body->e) || field_object(body, "text", &given)) return -1;
     return field_pass(&given, "format", text, "format") ||
                    field_pass(&given, "verbosity", text, "verbosity")
                ? -1
@@ -181,8 +174,8 @@ static int read_echo(const struct fields *body, json_t *echo)
     struct fields metadata;
     if (field_object(body, "metadata", &metadata)) return -1;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (set(echo, fields[i].name, json_loads(fields[i].otherwise, JSON_DECODE_ANY, NULL),
-                body->e) ||
+        if (dialect_set(echo, fields[i].name,
+                        json_loads(fields[i].otherwise, JSON_DECODE_ANY, NULL), body->e) ||
             (fields[i].as_given && field_pass(body, fields[i].name, echo, fields[i].name)))
             return -1;
     }

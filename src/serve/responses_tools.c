@@ -5,8 +5,9 @@
 
 #include "base/buf.h"
 #include "serve/chat_request.h"
+#include "serve/dialect.h"
 
-enum { MAX_LABEL = 512, MAX_TEXT = 1 << 30 };
+enum { MAX_TEXT = 1 << 30 };
 
 /* Takes function over. */
 static int add_function(json_t *tools, json_t *function, struct api_error *e)
@@ -107,22 +108,12 @@ static int read_tool(const struct fields *body, const json_t *list, size_t i, js
 {
     struct fields tool;
     const char *type = NULL;
-    if (field_element(body, "tools", list, i, &tool) || field_require(&tool, "type") ||
-        field_text(&tool, "type", 1, MAX_LABEL, &type))
+    if (field_element(body, "tools", list, i, &tool) || dialect_label(&tool, "type", &type))
         return -1;
     if (strcmp(type, "function") == 0) return read_function(&tool, tools);
     if (strcmp(type, "custom") == 0) return read_custom(&tool, tools, custom);
     if (is_hosted(type)) return 0;
     return field_refuse(&tool, 400, "type", "tools of type \"%.64s\" are not supported", type);
-}
-
-static bool has_tool(const json_t *tools, const char *name)
-{
-    for (size_t i = 0; i < json_array_size(tools); i++) {
-        const json_t *function = json_object_get(json_array_get(tools, i), "function");
-        if (strcmp(json_string_value(json_object_get(function, "name")), name) == 0) return true;
-    }
-    return false;
 }
 
 /* {"type": "function" or "custom", "name": ...} */
@@ -134,7 +125,7 @@ static int read_named(const struct fields *choice, const json_t *tools, json_t *
     if (field_require(choice, "type") || field_word(choice, "type", types, 2, &type) ||
         field_require(choice, "name") || field_name(choice, "name", &name))
         return -1;
-    if (!has_tool(tools, name))
+    if (!dialect_has_function(tools, name))
         return field_refuse(choice, 400, "name", "\"%s\" is not among the tools", name);
     *out = json_pack("{s:s, s:{s:s}}", "type", "function", "function", "name", name);
     return 0;

@@ -280,12 +280,17 @@ void routes_request_id(const struct http_request *r, char out[EXCHANGE_ID])
         random_id(out, "");
 }
 
+void reply_add_id(struct http_request *r, enum api_dialect d, const char *request_id)
+{
+    http_add_header(r, "x-request-id", request_id);
+    if (d == API_ANTHROPIC) http_add_header(r, "request-id", request_id);
+}
+
 /* Takes body over. */
-static void send_json(struct http_request *r, int status, json_t *body, const char *request_id)
+static void send_json(struct http_request *r, int status, json_t *body)
 {
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
-    http_add_header(r, "x-request-id", request_id);
     if (text)
         http_reply(r, status, "application/json", text, strlen(text));
     else
@@ -297,7 +302,8 @@ void reply_json(struct http_request *r, int status, json_t *body)
 {
     char id[EXCHANGE_ID];
     routes_request_id(r, id);
-    send_json(r, status, body, id);
+    reply_add_id(r, API_OPENAI, id);
+    send_json(r, status, body);
 }
 
 void reply_refusal(struct http_request *r, enum api_dialect d, const struct api_error *e,
@@ -309,5 +315,6 @@ void reply_refusal(struct http_request *r, enum api_dialect d, const struct api_
     snprintf(seconds, sizeof seconds, "%d", e->retry_after);
     if (e->retry_after) http_add_header(r, "retry-after", seconds);
     if (e->status == 401) http_add_header(r, "www-authenticate", "Bearer");
-    send_json(r, api_error_status(e, d), api_error_json(e, d, request_id), request_id);
+    reply_add_id(r, d, request_id);
+    send_json(r, api_error_status(e, d), api_error_json(e, d, request_id));
 }

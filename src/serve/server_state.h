@@ -84,6 +84,9 @@ void routes_audit_refusal(const struct server *s, const struct http_request *r,
                           const struct api_error *e, const char *request_id);
 double routes_unix_now(void); /* seconds of the calendar */
 
+/* The header that names the request, and for Anthropic's clients theirs. Before the answer begins. */
+void reply_add_id(struct http_request *r, enum api_dialect d, const char *request_id);
+
 /* Answers with JSON (taken over) or an error. */
 void reply_json(struct http_request *r, int status, json_t *body);
 void reply_refusal(struct http_request *r, enum api_dialect d, const struct api_error *e,

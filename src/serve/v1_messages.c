@@ -81,13 +81,6 @@ static void event(struct exchange *x, int choice, const struct parse_event *e)
     if (streams(x)) messages_stream_event(&m->stream, &m->answer, e, (int)x->prompt.n);
 }
 
-static void ended(struct exchange *x, int choice, const struct choice_end *end)
-{
-    (void)x;
-    (void)choice;
-    (void)end;
-}
-
 static void complete(struct exchange *x)
 {
     struct messages *m = x->request;
@@ -126,7 +119,6 @@ const struct api messages_api = {.id_prefix = "msg_",
                                  .streams = streams,
                                  .alive = alive,
                                  .event = event,
-                                 .ended = ended,
                                  .complete = complete,
                                  .fini = fini};
 

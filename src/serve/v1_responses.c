@@ -64,13 +64,6 @@ static void event(struct exchange *x, int choice, const struct parse_event *e)
     responses_answer_event(&r->out, &r->answer, e);
 }
 
-static void ended(struct exchange *x, int choice, const struct choice_end *end)
-{
-    (void)x;
-    (void)choice;
-    (void)end;
-}
-
 static void complete(struct exchange *x)
 {
     struct responses *r = x->request;
@@ -111,6 +104,5 @@ const struct api responses_api = {.id_prefix = "resp_",
                                   .alive = alive,
                                   .failed = failed,
                                   .event = event,
-                                  .ended = ended,
                                   .complete = complete,
                                   .fini = fini};

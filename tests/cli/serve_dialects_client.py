@@ -214,6 +214,11 @@ def refusals_of_messages_have_their_shape(server):
             got = messages(server, status=status, stream=stream, **fields)
             assert got["type"] == "error" and got["request_id"], got
             assert got["error"]["type"] == kind and words in got["error"]["message"], got
+    for body in ({}, {"model": "claude-x", "messages": [USER], "max_tokens": 1}):
+        for stream in (False, True):
+            answer, _ = server.ask("POST", "/v1/messages", {"stream": stream, **body})
+            ids = answer.getheader("request-id"), answer.getheader("x-request-id")
+            assert ids[0] and ids[0] == ids[1], (answer.status, ids)
     answer, data = server.ask("GET", "/anthropic/v1/nothing")
     assert (answer.status, json.loads(data)["error"]["type"]) == (404, "not_found_error"), data
     for path in ("/v1/messages", "/v1/messages/count_tokens"):
