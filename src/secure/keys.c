@@ -61,7 +61,8 @@ static int read_date(int64_t *out, const char *text)
     }
     struct tm t = {.tm_year = part[0] - 1900, .tm_mon = part[1] - 1, .tm_mday = part[2]};
     int64_t seconds = timegm(&t);
-    if (part[0] < 1971 || t.tm_mon != part[1] - 1 || t.tm_mday != part[2]) return -1;
+    if (part[0] < 1971 || t.tm_mon != part[1] - 1)
+        return -1; /* a day too many is of another month */
     *out = seconds;
     return 0;
 }

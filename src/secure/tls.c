@@ -79,9 +79,8 @@ static SSL_CTX *read_files(const struct tls *t, struct err *err)
         fail(err, "TLS 1.2");
     else if (SSL_CTX_use_certificate_chain_file(ctx, t->cert) != 1)
         fail(err, t->cert);
-    else if (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1 ||
-             SSL_CTX_check_private_key(ctx) != 1)
-        fail(err, t->key);
+    else if (SSL_CTX_use_PrivateKey_file(ctx, t->key, SSL_FILETYPE_PEM) != 1)
+        fail(err, t->key); /* also when it is not the certificate's */
     else
         return ctx;
     SSL_CTX_free(ctx);
