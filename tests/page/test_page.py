@@ -1079,9 +1079,9 @@ def the_status_is_drawn_live(w):
     page.wait(f"{points} >= 2")
     before = w.tenon.status()["tokens"]
     body = {"model": "nano", "messages": [{"role": "user", "content": QUESTION}], "ignore_eos": True,
-            "max_tokens": 400}
+            "max_tokens": 100}
     w.tenon.ask("POST", "/chat/completions", body)
-    wanted = f"{before + 400:,} in all"
+    wanted = f"{before + 100:,} in all"
     page.wait(f"document.querySelector('.tile-note').innerText === '{wanted}'")
     heights = page.do("document.querySelector('.tile .line').getAttribute('d').slice(1).split('L')"
                       ".map((p) => Number(p.split(' ')[1]))")
@@ -1107,11 +1107,11 @@ def pictures(w):
         page.key("Escape")
         page.do("location.hash = '#/status'")
         page.wait("document.querySelector('#totals').innerText.includes('nano')")
-        for i in range(6):
+        for i in range(3):
             w.tenon.ask("POST", "/chat/completions", {
-                "model": "nano", "max_tokens": 40 + 50 * i, "ignore_eos": True,
+                "model": "nano", "max_tokens": 20 + 20 * i, "ignore_eos": True,
                 "messages": [{"role": "user", "content": QUESTION}]})
-        page.wait("document.querySelector('.tile .line').getAttribute('d')?.split('L').length >= 5")
+        page.wait("document.querySelector('.tile .line').getAttribute('d')?.split('L').length >= 3")
         page.shot(PICTURES / f"{name}-status.png")
         page.do("history.back()")
         page.click("#new-chat" if "phone" not in name else "#new-chat-phone")

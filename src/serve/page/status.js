@@ -68,7 +68,7 @@ function totals(s) {
     const rows = [["Model", s.model], ["Version", s.version], ["Running for", duration(s.uptime_seconds)],
         ["Context", `${number(s.context)} tokens`], ["Connections", number(s.connections)],
         ["Steps", number(s.steps)], ["Tokens drawn", number(s.tokens)],
-        ["Prompt tokens read", number(s.prompt_rows)]];
+        ["Prompt tokens read", number(s.prompt_rows)], ["Memory for answers", bytes(s.memory_bytes)]];
     if (s.drafts) {
         rows.push(["Drafts that came true",
             `${percent(s.drafts_right, s.drafts)} % of ${number(s.drafts)}`]);
