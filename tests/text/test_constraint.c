@@ -306,6 +306,59 @@ static void masks_are_the_same_kept_or_new(void **state)
     constraint_drop(warm);
 }
 
+/* The mask behind a text, in malloc'd memory. */
+static uint64_t *mask_behind(struct constraint *c, const char *text)
+{
+    struct constraint_run *run = NULL;
+    const uint64_t *mask = NULL;
+    struct ids ids;
+    struct err err = {0};
+    size_t size = (size_t)world.trie->n_words * sizeof *mask;
+    ids_init(&ids, 4096);
+    if (constraint_begin(&run, c, false, &err) ||
+        tokenizer_encode(world.tokenizer, text, strlen(text), false, &ids, &err))
+        fail_msg("%s", err.message);
+    for (size_t i = 0; i < ids.n; i++)
+        assert_int_equal(constraint_token(run, ids.data[i], &err), 0);
+    if (constraint_mask(run, &mask, &err)) fail_msg("%s", err.message);
+    uint64_t *copy = malloc(size);
+    memcpy(copy, mask, size);
+    constraint_end(run);
+    ids_fini(&ids);
+    return copy;
+}
+
+/* The same place in different surroundings, which decide what may come behind it. In DeepSeek's vocabulary, which
+ * has tokens of a quote and what follows. */
+static void kept_masks_tell_surroundings_apart(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"{\"a\": \"x",   "{\"a\": [\"x", "{\"a\": {\"b\": \"x",
+                                        "{\"a\": [[\"x", "{\"a\": 1",    "{\"a\": [1",
+                                        "{\"x"};
+    struct constraint_spec spec = {.kind = CONSTRAINT_JSON_OBJECT};
+    struct world nano = world;
+    struct err err = {0};
+    if (tokenizer_open(&world.tokenizer, "tests/data/deepseek-tokenizer", &err) ||
+        token_trie_new(&world.trie, world.tokenizer, tokenizer_count(world.tokenizer),
+                       parse_ids_of(world.tokenizer).eos, &err))
+        fail_msg("%s", err.message);
+    struct constraint *warm = make(&spec);
+    size_t size = (size_t)world.trie->n_words * sizeof(uint64_t);
+    for (size_t i = 0; i < 2 * COUNT(texts); i++) {
+        struct constraint *cold = make(&spec);
+        uint64_t *got = mask_behind(warm, texts[i % COUNT(texts)]);
+        uint64_t *want = mask_behind(cold, texts[i % COUNT(texts)]);
+        assert_memory_equal(got, want, size);
+        free(got);
+        free(want);
+        constraint_drop(cold);
+    }
+    constraint_drop(warm);
+    close_world(NULL);
+    world = nano;
+}
+
 /* ---- tool calls ---- */
 
 static const char tools_text[] =
@@ -546,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_choice_is_one_of_its_strings_and_ends),
         cmocka_unit_test(reasoning_is_free_but_for_eos_and_calls),
         cmocka_unit_test(masks_are_the_same_kept_or_new),
+        cmocka_unit_test(kept_masks_tell_surroundings_apart),
         cmocka_unit_test(calls_are_what_the_tools_want),
         cmocka_unit_test(the_form_of_calls_follows_what_is_asked),
         cmocka_unit_test(strict_tools_that_cannot_be_done_are_refused),
