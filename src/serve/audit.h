@@ -26,7 +26,7 @@ struct audit_entry {
     const char *key; /* its name; NULL: no key is wanted */
     const char *endpoint, *model;
     int status;
-    const char *finish; /* of the first choice, "cancelled"; NULL: refused */
+    const char *finish; /* of the first choice, "cancelled"; NULL: refused or failed */
     int n_prompt, n_cached, n_tokens, n_reasoning;
     /* In seconds; below 0: it did not come so far, and the line says null. From its coming: to the first token, to its
      * end. */

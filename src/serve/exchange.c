@@ -66,7 +66,8 @@ static void tell_audit(const struct exchange *x, const struct used *used)
         .status = x->gone           ? AUDIT_GONE
                   : x->error.status ? x->error.status
                                     : 200,
-        .finish = begun > 0 ? finish_name(x->ends[0].finish) : NULL,
+        .finish =
+            begun > 0 && (x->gone || !x->error.status) ? finish_name(x->ends[0].finish) : NULL,
         .n_prompt = used->n_prompt,
         .n_cached = used->n_cached,
         .n_tokens = used->n_tokens,
