@@ -41,6 +41,7 @@ one=$(load --requests 2 --prompt 10 --answer 5 | field 'j["prompt_tokens"]')
 equal "each turn carries those before it" "$(field "j['prompt_tokens'] >= 6 * $one // 2 + 60" <"$DIR/turns.json")" True
 equal "lengths of a range differ" "$(load --requests 12 --prompt 5 --answer 1-20 | field 'j["answer_tokens"] not in (12, 240) and 12 <= j["answer_tokens"] <= 240')" True
 equal "arrivals at a rate" "$(load --requests 8 --rate 50 --prompt 5 --answer 3 | field 'j["outcomes"]["whole"], j["answer_tokens"]')" "8 24"
+equal "waiting counts" "$(load --requests 6 --rate 2000 --concurrency 1 --prompt 5 --answer 30 | field 'j["outcomes"]["whole"], j["e2e_ms"]["max"] > 500 * j["seconds"]')" "6 True"
 equal "a time is enough" "$(load --seconds 0.5 --concurrency 2 --prompt 5 --answer 3 | field 'j["requests"] == j["outcomes"]["whole"] and 1 <= j["requests"]')" True
 equal "limits that none keeps" "$(load --requests 3 --answer 3 --goodput-ttft 0.001 | field 'j["good"], j["outcomes"]["whole"]')" "0 3"
 equal "limits that all keep" "$(load --requests 3 --answer 3 --goodput-ttft 600000 --goodput-itl 600000 | field 'j["good"]')" 3
@@ -66,8 +67,10 @@ stop
 python3 tests/cli/broken_server.py >"$DIR/port" &
 broken=$!
 for _ in $(seq 100); do [ -s "$DIR/port" ] && break || sleep 0.1; done
-broken() { # MANNER OUTCOME
-    equal "an answer that is $1" "$("$T" bench serve "http://127.0.0.1:$(cat "$DIR/port")/$1" --requests 2 --timeout 1 --json | field "j['outcomes']['$2'], j['outcomes']['whole'] if '$2' != 'whole' else 0, j['good']")" "2 0 ${3:-0}"
+broken() { # MANNER OUTCOME [GOOD]
+    local seconds=60
+    [ "$1" = late ] && seconds=1
+    equal "an answer that is $1" "$("$T" bench serve "http://127.0.0.1:$(cat "$DIR/port")/$1" --requests 2 --timeout $seconds --json | field "j['outcomes']['$2'], j['outcomes']['whole'] if '$2' != 'whole' else 0, j['good']")" "2 0 ${3:-0}"
 }
 broken whole whole 2
 broken cut "cut short"
