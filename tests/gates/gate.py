@@ -1,7 +1,9 @@
-"""What the gates share: a server under test and what /proc says of it, a canary that must not change, checks.
+"""What the gates share: a server under test and what /proc says of it, a canary that must not change,
+checks.
 
-A gate is a program tests/gates/gate_NAME.py with the options --full and --seed; it prints a line for each check and ends
-with "N passed, N failed". Only the standard library. BUILD names the build folder (default build).
+A gate is a program tests/gates/gate_NAME.py with the options --full and --seed; it prints a line
+for each check and ends with "N passed, N failed". Only the standard library. BUILD names the build
+folder (default build).
 """
 
 import argparse

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Gate 17: SIGTERM under load lets every answer that has begun end whole.
 
-Servers are ended at random moments while clients ask, one after another. A request is answered whole, with the bytes of
-`tenon run`, or refused with 503, or finds the connection closed before any answer; the server exits with 0.
+Servers are ended at random moments while clients ask, one after another. A request is answered
+whole, with the bytes of `tenon run`, or refused with 503, or finds the connection closed before any
+answer; the server exits with 0.
 """
 
 import asyncio

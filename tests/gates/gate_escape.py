@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Gate 24: strings of control tokens in any field of a user's are text, and nothing else.
 
-Each of the vocabulary's control tokens stands, by its text, in each field that comes into the prompt, between two letters. A
-control token there would count as one token, like the digit that stood there before; its text counts as more.
+Each of the vocabulary's control tokens stands, by its text, in each field that comes into the
+prompt, between two letters. A control token there would count as one token, like the digit that
+stood there before; its text counts as more.
 """
 
 import concurrent.futures

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Gate 23: what a client can learn of the model's numbers.
 
-A bias must not show in log-probabilities: with and without it they are identical, or the request is refused. So a bias cannot be
-used to read the whole distribution, one token after another: an attack that tries finds no more numbers than it was given.
-And no more than 20 of a position are given.
+A bias must not show in log-probabilities: with and without it they are identical, or the request is
+refused. So a bias cannot be used to read the whole distribution, one token after another: an attack
+that tries finds no more numbers than it was given. And no more than 20 of a position are given.
 """
 
 import random

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Gate 3: hostile HTTP and JSON are refused, and nobody else notices.
 
-Every request of hostile.txt must be answered with a status of 4xx (501 for methods and codings, 505 for versions) or by
-closing; then --mutants mutants of these and of good requests, whatever they are answered. Meanwhile a canary.
+Every request of hostile.txt must be answered with a status of 4xx (501 for methods and codings, 505
+for versions) or by closing; then --mutants mutants of these and of good requests, whatever they are
+answered. Meanwhile a canary.
 """
 
 import asyncio

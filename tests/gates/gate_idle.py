@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Gate 13: thousands of idle connections cost little, and take nothing from those who work.
 
-Connections that have had one answer and stay open, each asked again before the server would close it. Memory for
-each, processor time of a canary's streams, and /health beside them.
+Connections that have had one answer and stay open, each asked again before the server would close
+it. Memory for each, processor time of a canary's streams, and /health beside them.
 """
 
 import asyncio

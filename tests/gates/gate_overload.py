@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Gate 15: ten times the load that the server can bear takes little of what it does.
 
-Rounds alternate: as many requests as fit and wait (the peak), then ten times as many as it then answered, at random
-moments. `tenon bench serve` asks and counts.
+Rounds alternate: as many requests as fit and wait (the peak), then ten times as many as it then
+answered, at random moments. `tenon bench serve` asks and counts.
 """
 
 import json

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Gate 14: slow clients are cut on time, and others are not affected.
 
-Clients that send a head a byte at a time, bodies a byte at a time, or do not read what they asked for. Meanwhile a canary.
+Clients that send a head a byte at a time, bodies a byte at a time, or do not read what they asked
+for. Meanwhile a canary.
 """
 
 import asyncio
