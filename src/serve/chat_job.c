@@ -63,8 +63,7 @@ static void fill_job(struct exchange *x, const struct chat_request *r)
     g.constraint = x->constraint;
     x->job.generate = g;
     x->job.n = r->n;
-    x->job.no_cache = !r->cache_prompt;
-    exchange_scope(x, r->user, r->salt);
+    exchange_share(x, &r->sharing);
     x->wants_picks = r->logprobs;
     x->job.seed = r->has_seed ? r->seed : sampling_new_seed();
 }

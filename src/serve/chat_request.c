@@ -15,21 +15,7 @@ _Static_assert((int)CHAT_MAX_BIAS == (int)SAMPLING_MAX_BIAS, "one limit for all 
 
 static int read_model(struct chat_request *r, const struct fields *body)
 {
-    const char *user = NULL, *user_id = NULL;
-    if (field_require(body, "model") || field_text(body, "model", 1, CHAT_MAX_MODEL, &r->model) ||
-        field_text(body, "user", 0, CHAT_MAX_USER, &user) ||
-        field_text(body, "user_id", 0, CHAT_MAX_USER, &user_id))
-        return -1;
-    if (user && *user) r->user = user;
-    if (user_id && *user_id) r->user = user_id;
-    return 0;
-}
-
-static int read_cache(struct chat_request *r, const struct fields *body)
-{
-    r->cache_prompt = true;
-    return field_bool(body, "cache_prompt", &r->cache_prompt) ||
-           field_text(body, "cache_salt", 0, CHAT_MAX_SALT, &r->salt);
+    return field_require(body, "model") || field_text(body, "model", 1, CHAT_MAX_MODEL, &r->model);
 }
 
 /* ---- sampling ---- */
@@ -113,8 +99,8 @@ int chat_request_read(struct chat_request *out, json_t *body, const struct chat_
         api_refuse(e, 400, NULL, "the body is not a JSON object");
         goto fail;
     }
-    if (read_model(out, &f) || read_cache(out, &f) || chat_thinking_read(out, &f, rules) ||
-        read_sampling(out, &f) || read_limits(out, &f) ||
+    if (read_model(out, &f) || sharing_read(&out->sharing, &f) ||
+        chat_thinking_read(out, &f, rules) || read_sampling(out, &f) || read_limits(out, &f) ||
         sampling_read_stream(&out->stream, &out->include_usage, &f) || chat_tools_read(out, &f) ||
         chat_format_read(out, &f) || refuse_undone(out, &f, rules) ||
         chat_messages_read(out, &f, rules))

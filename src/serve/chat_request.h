@@ -8,6 +8,7 @@
 
 #include "engine/sampler.h"
 #include "serve/api_error.h"
+#include "serve/sampling.h"
 #include "text/constraint.h"
 #include "text/parse.h"
 #include "text/prompt.h"
@@ -16,8 +17,6 @@ enum {
     CHAT_MAX_CHOICES = 16,
     CHAT_MAX_TOOLS = 128,
     CHAT_MAX_MODEL = 256, /* bytes */
-    CHAT_MAX_USER = 512,  /* bytes */
-    CHAT_MAX_SALT = 512,  /* bytes */
     CHAT_MAX_BIAS = 300,
     CHAT_MAX_ANSWERS = 10000 /* of a choice */
 };
@@ -67,9 +66,7 @@ struct chat_request {
     struct constraint_spec answer;
     bool is_bound;
     const char *answer_field;
-    const char *user;  /* user_id, else user; NULL for none or an empty one */
-    bool cache_prompt; /* false: the prefix cache is not asked, and gets nothing */
-    const char *salt;  /* cache_salt; NULL: not given */
+    struct sharing sharing;
 };
 
 /* Whether chat_rules.effort may be this word. */

@@ -107,6 +107,7 @@ int completion_prepare(struct exchange *x, json_t *body, enum completion_shape s
     for (int i = 0; i < r->n_prompts; i++)
         if (completion_prompt_ids(r, i, t, list_of(x, i), e) || check_length(x, i, r, e)) return -1;
     if (r->logprobs && limit_logprobs(x, r, e)) return -1;
+    exchange_share(x, &r->sharing);
     uint64_t seed = r->has_seed ? r->seed : sampling_new_seed();
     for (int i = 0; i < r->n_prompts; i++)
         fill_job(x, i == 0 ? &x->job : &x->more[i - 1].job, r, seed);

@@ -203,7 +203,7 @@ int completion_request_read(struct completion_request *out, json_t *body,
     }
     if (read_shared(out, &f) ||
         (shape == COMPLETION_OPENAI ? read_openai(out, &f) : read_llama(out, &f, shape)) ||
-        refuse_undone(out, &f))
+        sharing_read(&out->sharing, &f) || refuse_undone(out, &f))
         goto fail;
     return 0;
 

@@ -41,6 +41,7 @@ struct completion_request {
     /* sampler_defaults() but for what is asked; its logprobs too. */
     struct sampler_options sampling;
     struct logit_bias bias[SAMPLING_MAX_BIAS];
+    struct sharing sharing;
     uint64_t seed;
     bool has_seed;
     int n;          /* choices of each prompt; n * n_prompts <= COMPLETION_MAX_CHOICES */

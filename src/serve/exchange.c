@@ -217,15 +217,16 @@ int exchange_check_model(const struct exchange *x, const char *name, struct api_
     return 0;
 }
 
-void exchange_scope(struct exchange *x, const char *user, const char *salt)
+void exchange_share(struct exchange *x, const struct sharing *with)
 {
     const struct key *key = x->pass.key;
     struct hmac h;
     hmac_init(&h, "scope", 5);
     if (key) hmac_field(&h, "key", key->hash, sizeof key->hash);
-    if (user) hmac_field(&h, "user", user, strlen(user));
-    if (salt) hmac_field(&h, "salt", salt, strlen(salt));
+    if (with->user) hmac_field(&h, "user", with->user, strlen(with->user));
+    if (with->salt) hmac_field(&h, "salt", with->salt, strlen(with->salt));
     hmac_end(&h, x->job.scope);
+    x->job.no_cache = !with->cache_prompt;
 }
 
 static struct exchange *exchange_of(struct queue_item *item)
@@ -258,7 +259,7 @@ static void count_choices(struct exchange *x)
 static void prepare(struct exchange *x)
 {
     json_t *body = NULL;
-    exchange_scope(x, NULL, NULL);
+    exchange_share(x, &(struct sharing){.cache_prompt = true});
     if (!atomic_load(&x->cancel) && body_parse(&body, x->body, x->body_size, &x->error) == 0 &&
         x->api->prepare(x, body, &x->error) == 0 && !x->answered) {
         count_choices(x);

@@ -17,6 +17,7 @@
 #include "engine/scheduler.h"
 #include "serve/api_error.h"
 #include "serve/http.h"
+#include "serve/sampling.h"
 #include "serve/limits.h"
 #include "text/ids.h"
 
@@ -122,9 +123,9 @@ MUST_USE int exchange_add_prompts(struct exchange *x, int n, struct api_error *e
  * use it (403). */
 MUST_USE int exchange_check_model(const struct exchange *x, const char *name, struct api_error *e);
 
-/* For prepare: who shares what the prefix cache keeps, which is whoever sends the same key, user and salt (each of
- * which may be NULL). Without a call: the same key. */
-void exchange_scope(struct exchange *x, const char *user, const char *salt);
+/* For prepare: who finds what this request leaves in the prefix cache: whoever sends the same key, user and salt.
+ * Without a call: the same key. */
+void exchange_share(struct exchange *x, const struct sharing *with);
 
 /* For endpoints, on the I/O thread. */
 

@@ -335,7 +335,7 @@ static int read_user(const struct fields *body, json_t *chat)
     struct fields metadata;
     const char *user = NULL;
     if (field_object(body, "metadata", &metadata) ||
-        field_text(&metadata, "user_id", 0, CHAT_MAX_USER, &user))
+        field_text(&metadata, "user_id", 0, SHARING_MAX_NAME, &user))
         return -1;
     return field_pass(&metadata, "user_id", chat, "user_id");
 }

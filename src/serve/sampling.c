@@ -97,3 +97,17 @@ uint64_t sampling_new_seed(void)
         seed = seed << 8 | bytes[i];
     return seed;
 }
+
+int sharing_read(struct sharing *out, const struct fields *body)
+{
+    const char *user = NULL, *user_id = NULL;
+    *out = (struct sharing){.cache_prompt = true};
+    if (field_bool(body, "cache_prompt", &out->cache_prompt) ||
+        field_text(body, "cache_salt", 0, SHARING_MAX_NAME, &out->salt) ||
+        field_text(body, "user", 0, SHARING_MAX_NAME, &user) ||
+        field_text(body, "user_id", 0, SHARING_MAX_NAME, &user_id))
+        return -1;
+    if (user && *user) out->user = user;
+    if (user_id && *user_id) out->user = user_id;
+    return 0;
+}

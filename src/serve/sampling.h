@@ -7,7 +7,10 @@
 #include "engine/sampler.h"
 #include "serve/fields.h"
 
-enum { SAMPLING_MAX_BIAS = 300 };
+enum {
+    SAMPLING_MAX_BIAS = 300,
+    SHARING_MAX_NAME = 512 /* bytes */
+};
 
 /* temperature, top_p, top_k, min_p, the penalties and logit_bias over sampler_defaults(). *out points to bias,
  * [SAMPLING_MAX_BIAS]; its token ids are not yet checked. top_k -1 is off, as 0. Leaves logprobs at -1. */
@@ -25,3 +28,11 @@ MUST_USE int sampling_check_bias(const struct sampler_options *s, int vocab, str
 
 /* A random one. */
 uint64_t sampling_new_seed(void);
+
+/* With whom a request shares what the prefix cache keeps. */
+struct sharing {
+    bool cache_prompt; /* false: the cache is not asked, and gets nothing */
+    const char *user;  /* user_id, else user; NULL for none or an empty one */
+    const char *salt;  /* cache_salt; NULL: not given */
+};
+MUST_USE int sharing_read(struct sharing *out, const struct fields *body);

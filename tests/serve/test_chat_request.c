@@ -69,7 +69,7 @@ static void absent_fields_have_their_defaults(void **state)
         assert_null(r->tool_name);
         assert_true(r->parallel_tool_calls);
         assert_false(r->is_bound);
-        assert_null(r->user);
+        assert_null(r->sharing.user);
         chat_request_fini(r);
     }
 }
@@ -107,7 +107,7 @@ static void given_fields_arrive(void **state)
     assert_string_equal(r->stops[0], "a");
     assert_string_equal(r->stops[1], "bc");
     assert_true(r->stream && r->include_usage);
-    assert_string_equal(r->user, "u");
+    assert_string_equal(r->sharing.user, "u");
     assert_false(r->parallel_tool_calls);
     assert_true(r->prompt.keep_thinking);
     chat_request_fini(r);
@@ -484,9 +484,9 @@ static void the_cache_is_asked_unless_told_otherwise(void **state)
                 {"\"cache_prompt\": false, \"cache_salt\": \"\"", "", false}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct chat_request *r = body_good(rows[i].fields, &rules_plain);
-        assert_int_equal(r->cache_prompt, rows[i].cache);
-        assert_int_equal(r->salt != NULL, rows[i].salt != NULL);
-        if (r->salt) assert_string_equal(r->salt, rows[i].salt);
+        assert_int_equal(r->sharing.cache_prompt, rows[i].cache);
+        assert_int_equal(r->sharing.salt != NULL, rows[i].salt != NULL);
+        if (r->sharing.salt) assert_string_equal(r->sharing.salt, rows[i].salt);
         chat_request_fini(r);
     }
 }
@@ -503,7 +503,7 @@ static void user_id_goes_before_user(void **state)
                 {"\"user\": \"a\", \"user_id\": null", "a"}};
     for (size_t i = 0; i < LENGTH(rows); i++) {
         struct chat_request *r = body_good(rows[i].fields, &rules_plain);
-        assert_string_equal(r->user, rows[i].user);
+        assert_string_equal(r->sharing.user, rows[i].user);
         chat_request_fini(r);
     }
 }
