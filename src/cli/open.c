@@ -6,18 +6,20 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/fit.h"
 #include "cpu/cpu.h"
+#include "serve/chat_request.h"
 
 enum { KEY_THREADS = 't', KEY_FLOAT = 0x4000, KEY_ACTIVATIONS, KEY_ISA, KEY_MEMORY };
 
 /* Bytes of a model that no processor's cache holds. */
 #define LARGE (1ull << 30)
 
-enum { MAX_THREADS = 4096, MAX_IDS_BYTES = 256 << 20, MAX_IDS = 16 << 20 };
+enum { MAX_THREADS = 4096, MAX_IDS_BYTES = 256 << 20, MAX_IDS = 16 << 20, MAX_CONFIG = 1 << 20 };
 
 static const struct argp_option option_table[] = {
     {"threads", KEY_THREADS, "N", 0, "Threads; default one per CPU. Results do not depend on it",
@@ -207,4 +209,20 @@ int open_ids(struct ids *out, const char *path, int vocab, struct err *err)
     free(text);
     if (rc) ids_fini(out);
     return rc;
+}
+
+char *open_effort(const char *model)
+{
+    json_t *config = NULL;
+    char path[4096];
+    snprintf(path, sizeof path, "%s/generation_config.json", model);
+    if (json_parse_file(&config, path, MAX_CONFIG, NULL)) return NULL;
+    const char *effort = json_string_value(json_object_get(config, "reasoning_effort"));
+    if (effort && !chat_effort_exists(effort)) {
+        log_warn("%s: reasoning_effort \"%.32s\" is unknown, and left alone", path, effort);
+        effort = NULL;
+    }
+    char *copy = effort ? xstrdup(effort) : NULL;
+    json_decref(config);
+    return copy;
 }

@@ -64,3 +64,7 @@ double open_real(const struct argp_state *state, const char *option, const char 
 
 /* Decimal ids separated by white space, each below vocab, at least one. path "-" is stdin. */
 MUST_USE int open_ids(struct ids *out, const char *path, int vocab, struct err *err);
+
+/* How much the model at path thinks when a request does not say: `reasoning_effort` of its generation_config.json.
+ * The caller frees; NULL when there is none that is known. */
+char *open_effort(const char *path);

@@ -9,6 +9,7 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
+#include "cli/run_request.h"
 #include "cli/show.h"
 #include "engine/state_file.h"
 
@@ -17,7 +18,8 @@ enum { MAX_TEXT = 64 << 20, MAX_PROMPT_IDS = 64 << 20 };
 struct options {
     struct ask_options ask;
     const char *model;
-    const char *prompt, *file, *tokens, *messages; /* where the prompt comes from: one of them */
+    /* where the prompt comes from: one of them */
+    const char *prompt, *file, *tokens, *messages, *request;
     const char *session;
     bool raw, json, stats, thinking;
 };
@@ -34,6 +36,7 @@ struct run {
 enum {
     KEY_TOKENS = 0x2000,
     KEY_MESSAGES,
+    KEY_REQUEST,
     KEY_SESSION,
     KEY_RAW,
     KEY_JSON,
@@ -49,6 +52,11 @@ static const struct argp_option option_table[] = {
      "FILE holds decimal token ids; needs no tokenizer and answers with ids", 1},
     {"messages", KEY_MESSAGES, "FILE", 0,
      "FILE holds a JSON list of messages, or an object with \"messages\" and \"tools\"", 1},
+    {"request", KEY_REQUEST, "FILE", 0,
+     "FILE holds the body of POST /chat/completions: prints, as JSON, the choices that tenon serve "
+     "gives; what is "
+     "asked stands there, not in options",
+     1},
     {"raw", KEY_RAW, NULL, 0,
      "Send the text alone: no chat format, no first token; still no control tokens from text", 2},
     {"session", KEY_SESSION, "FILE", 0,
@@ -66,10 +74,12 @@ static const struct argp_option option_table[] = {
 
 static void check_combination(const struct options *o, struct argp_state *state)
 {
-    int n = !!o->prompt + !!o->file + !!o->tokens + !!o->messages;
+    int n = !!o->prompt + !!o->file + !!o->tokens + !!o->messages + !!o->request;
     if (!o->model) argp_error(state, "which model?");
-    if (n != 1) argp_error(state, "one of -p, -f, --tokens and --messages is wanted");
+    if (n != 1) argp_error(state, "one of -p, -f, --tokens, --messages and --request is wanted");
     if (o->raw && o->messages) argp_error(state, "--raw and --messages exclude each other");
+    if (o->request && (o->raw || o->session || o->ask.system || o->ask.n_stops))
+        argp_error(state, "--request says itself what is asked");
     bool no_format = o->raw || o->tokens;
     if (o->ask.system && (no_format || o->messages))
         argp_error(state, "--system goes with -p or -f, in the chat format");
@@ -96,6 +106,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_MESSAGES:
         o->messages = arg;
+        return 0;
+    case KEY_REQUEST:
+        o->request = arg;
         return 0;
     case KEY_SESSION:
         o->session = arg;
@@ -388,7 +401,13 @@ int cli_run(int argc, char **argv)
     enum finish how = FINISH_STOP;
     ask_init(&o.ask);
     int rc = argp_parse(&parser, argc, argv, 0, NULL, &o) ? CLI_USAGE : 0;
-    if (rc == 0 && run(&o, &how, &err)) rc = cli_fail(&err);
+    bool cancelled = false;
+    if (rc == 0 && o.request) {
+        if (run_request(&o.ask, o.model, o.request, &cancelled, &err)) rc = cli_fail(&err);
+        if (cancelled) how = FINISH_CANCELLED;
+    } else if (rc == 0 && run(&o, &how, &err)) {
+        rc = cli_fail(&err);
+    }
     if (rc == 0 && how == FINISH_CANCELLED) rc = CLI_INTERRUPTED;
     ask_fini(&o.ask);
     return rc;

@@ -48,7 +48,7 @@ enum {
     KEY_MODEL
 };
 
-enum { DEFAULT_CONTEXT = 32768, MAX_KEY = 4096, MAX_CONFIG = 1 << 20 };
+enum { DEFAULT_CONTEXT = 32768, MAX_KEY = 4096 };
 enum { MAX_CONNECTIONS = 1 << 20, OTHER_FILES = 256 };
 
 #define DEFAULT_DISK (16ull << 30)
@@ -263,25 +263,6 @@ static char *name_of(const char *path)
     return name;
 }
 
-/* How much the model thinks when a request does not say: --effort, else what the model's
- * generation_config.json has as reasoning_effort, else NULL (the API's own default). NULL or owned. */
-static char *default_effort(const struct options *o)
-{
-    json_t *config = NULL;
-    char path[4096];
-    if (o->effort) return xstrdup(o->effort);
-    snprintf(path, sizeof path, "%s/generation_config.json", o->model);
-    if (json_parse_file(&config, path, MAX_CONFIG, NULL)) return NULL;
-    const char *effort = json_string_value(json_object_get(config, "reasoning_effort"));
-    if (effort && !chat_effort_exists(effort)) {
-        log_warn("%s: reasoning_effort \"%.32s\" is unknown, and left alone", path, effort);
-        effort = NULL;
-    }
-    char *copy = effort ? xstrdup(effort) : NULL;
-    json_decref(config);
-    return copy;
-}
-
 static int read_key(struct options *o, struct err *err)
 {
     size_t size;
@@ -326,7 +307,7 @@ static int serve(struct options *o, struct err *err)
                                     .cache = o->cache,
                                     .drafts = SPECULATE_AUTO};
     if (open_model(&opened, o->model, &o->open, true, OPEN_MTP_IF_LARGE, &engine, err)) return -1;
-    char *effort = default_effort(o);
+    char *effort = o->effort ? xstrdup(o->effort) : open_effort(o->model);
     o->server.rules.effort = effort;
     char *name = o->name ? xstrdup(o->name) : name_of(o->model);
     o->server.model = name;

@@ -49,19 +49,24 @@ static int bind_answer(struct exchange *x, const struct chat_request *r, struct 
     return api_refuse(e, 400, r->answer_field, "%s: %s", r->answer_field, err.message);
 }
 
-static void fill_job(struct exchange *x, const struct chat_request *r)
+struct generate_options chat_job_options(const struct engine *e, const struct chat_request *r,
+                                         const struct ids *prompt, struct constraint *constraint)
 {
-    struct engine *e = x->server->engine;
-    bool thinking = begins_thinking(engine_tokenizer(e), &x->prompt);
-    struct generate_options g = engine_generate_options(e, thinking);
+    struct generate_options g =
+        engine_generate_options(e, begins_thinking(engine_tokenizer(e), prompt));
     g.max_tokens = r->max_tokens;
     g.ignore_eos = r->ignore_eos;
     g.sampling = r->sampling;
     g.parse.stops = r->stops;
     g.parse.n_stops = r->n_stops;
     g.parse.tools = r->tools;
-    g.constraint = x->constraint;
-    x->job.generate = g;
+    g.constraint = constraint;
+    return g;
+}
+
+static void fill_job(struct exchange *x, const struct chat_request *r)
+{
+    x->job.generate = chat_job_options(x->server->engine, r, &x->prompt, x->constraint);
     x->job.n = r->n;
     exchange_share(x, &r->sharing);
     x->wants_picks = r->logprobs;

@@ -14,3 +14,8 @@ MUST_USE int chat_job_encode(struct exchange *x, struct chat_request *r, json_t 
  * the answer would be too long to be held. r must stay where it is while the job runs. */
 MUST_USE int chat_job_prepare(struct exchange *x, struct chat_request *r, json_t *body,
                               struct api_error *e);
+
+/* How the answer to the request is drawn; the prompt is made of it, the constraint of its `answer` (NULL when that is
+ * not bound). Points into r. */
+struct generate_options chat_job_options(const struct engine *e, const struct chat_request *r,
+                                         const struct ids *prompt, struct constraint *constraint);

@@ -114,6 +114,41 @@ def an_answer_is_that_of_run(server):
             assert got["choices"][0]["finish_reason"] == want["finish_reason"], (got, want)
 
 
+def run_request(body):
+    """The choices of `tenon run --request` for the body."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(body, file)
+        file.flush()
+        out = subprocess.run([TENON, "run", MODEL, "--request", file.name, "--ctx", "2048"],
+                             capture_output=True, text=True, check=True).stdout
+    return json.loads(out)["choices"]
+
+
+def without_ids(choices):
+    for choice in choices:
+        for call in choice["message"].get("tool_calls", []):
+            del call["id"]
+    return choices
+
+
+@check
+def a_body_gets_what_run_gives_for_it(server):
+    add = {"type": "function", "function": {"name": "add", "parameters": {
+        "type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}}}
+    word = {"type": "json_schema", "json_schema": {"name": "w", "schema": {
+        "type": "object", "properties": {"w": {"enum": ["x", "yy"]}}, "required": ["w"]}}}
+    for fields in ({}, {"n": 3, "temperature": 1.4}, {"thinking": {"type": "disabled"}},
+                   {"stop": ["6"], "top_p": 0.9}, {"logprobs": True, "top_logprobs": 2},
+                   {"response_format": word, "temperature": 2},
+                   {"tools": [add], "tool_choice": "required", "temperature": 1}):
+        body = {"model": "deepseek-reasoner", "seed": 11, "max_tokens": 80,
+                "messages": [{"role": "user", "content": QUESTION}], **fields}
+        answer, data = server.ask("POST", "/chat/completions", body)
+        assert answer.status == 200, data
+        got = json.loads(data)["choices"]
+        assert without_ids(got) == without_ids(run_request(body)), (fields, got)
+
+
 @check
 def a_stream_says_the_same(server):
     for thinking in ("enabled", "disabled"):

@@ -160,4 +160,8 @@ if "$T" run "$MODEL" -p x -n 5 --chat >/dev/full 2>"$DIR/err"; then
 else
     equal "a full disk under stdout" "$(cat "$DIR/err")" "tenon: cannot write to standard output"
 fi
+echo '{"model": "m", "messages": [{"role": "user", "content": 1}]}' >"$DIR/bad.json"
+refuses "a request that is wrong" "messages" run models/nano --request "$DIR/bad.json"
+misused "a request and a prompt" run models/nano --request "$DIR/bad.json" -p hi
+misused "a request and a stop" run models/nano --request "$DIR/bad.json" --stop x
 finish
