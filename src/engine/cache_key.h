@@ -3,7 +3,8 @@
  *
  * A key is HMAC-SHA-256 under a secret, over fields with tag and length: group and scope of the tenant, digest,
  * numeric mode, row type, MTP and layout of the model, versions of this list and of the state, the number of
- * tokens, and a keyed hash over all of them. Without the secret nobody can find a key, or two texts with the same one. */
+ * tokens, and a keyed hash over all of them. Without the secret nobody can find a key, or two texts with the same
+ * one. */
 #pragma once
 #include "base/hmac.h"
 #include "engine/state_file.h"

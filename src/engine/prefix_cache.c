@@ -302,6 +302,7 @@ void prefix_cache_store(struct prefix_cache *c, const struct cache_tenant *t,
 
 int prefix_cache_point(const struct prefix_cache *c, int n_system, int n_ids, int fed)
 {
+    if (fed < PREFIX_MIN - 1) fed = PREFIX_MIN - 1;
     int last = n_ids - 1, at = fed < last ? last : n_ids;
     long long even = ((long long)fed / c->o.every + 1) * c->o.every;
     if (even < at) at = (int)even;

@@ -69,8 +69,8 @@ struct session *prefix_cache_find(struct prefix_cache *c, const struct cache_ten
 void prefix_cache_store(struct prefix_cache *c, const struct cache_tenant *t,
                         const struct session *s, bool to_disk);
 
-/* A prompt's points: the first one behind `fed`, n_ids when there is none. n_system: tokens of its system text;
- * 0: unknown, or none. */
+/* A prompt's points of PREFIX_MIN tokens and more: the first one behind `fed`, n_ids when there is none. n_system:
+ * tokens of its system text; 0: unknown, or none. */
 int prefix_cache_point(const struct prefix_cache *c, int n_system, int n_ids, int fed);
 
 /* Whether the disk gets what has been fed at such a point: see above. */

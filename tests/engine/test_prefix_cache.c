@@ -288,6 +288,8 @@ static void points_lie_where_the_header_says(void **state)
     assert_int_equal(prefix_cache_point(r.cache, 0, 50, 0), 49);
     assert_int_equal(prefix_cache_point(r.cache, 0, 101, 99), 100);
     assert_int_equal(prefix_cache_point(r.cache, 0, 1, 0), 1);
+    assert_int_equal(prefix_cache_point(r.cache, 5, PREFIX_MIN, 0), PREFIX_MIN);
+    assert_int_equal(prefix_cache_point(r.cache, 5, PREFIX_MIN + 1, 0), PREFIX_MIN);
     assert_int_equal(prefix_cache_point(r.cache, 0, INT32_MAX, INT32_MAX - 1), INT32_MAX);
     rig_close(&r);
 }
