@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/exps.h"
 #include "base/fmath.h"
 #include "engine/philox.h"
+
+enum { EXPS = 256 }; /* exponentials at a time */
 
 struct candidate {
     int id;
@@ -114,7 +117,6 @@ void sampler_free(struct sampler *s)
 static void penalize(struct sampler *s, const int32_t *history, int n)
 {
     const struct sampler_options *o = &s->o;
-    if (o->repeat_penalty == 1 && o->presence_penalty == 0 && o->frequency_penalty == 0) return;
     int first = o->penalty_last_n >= 0 && o->penalty_last_n < n ? n - o->penalty_last_n : 0;
     for (int i = first; i < n; i++)
         s->counts[history[i]]++;
@@ -258,21 +260,17 @@ static double uniform(const struct sampler_key *key, int position)
     return (double)bits * 0x1p-53;
 }
 
-/* exp(x) for x <= 0, zero where it is no f32 any more; x may be -inf. */
-static float exp_or_zero(float x)
-{
-    return x < -104 ? 0.0f : fm_exp(x);
-}
-
 static int draw(struct sampler *s, const struct sampler_key *key, int position)
 {
     struct candidate *c = s->cand;
-    float m = s->logits[largest_allowed(s)];
+    float m = s->logits[largest_allowed(s)], e[EXPS];
     int n = 0;
-    for (int i = 0; i < s->vocab; i++) {
-        if (!is_allowed(s, i)) continue;
-        float e = exp_or_zero((s->logits[i] - m) / s->o.temperature);
-        c[n++] = (struct candidate){.id = i, .logit = s->logits[i], .e = e};
+    for (int first = 0; first < s->vocab; first += EXPS) {
+        int count = s->vocab - first < EXPS ? s->vocab - first : EXPS;
+        exps(e, s->logits + first, m, s->o.temperature, count);
+        for (int i = first; i < first + count; i++)
+            if (is_allowed(s, i))
+                c[n++] = (struct candidate){.id = i, .logit = s->logits[i], .e = e[i - first]};
     }
     n = keep_top_k(c, n, s->o.top_k);
     n = keep_top_p(c, n, s->o.top_p);
@@ -291,11 +289,12 @@ static int draw(struct sampler *s, const struct sampler_key *key, int position)
 
 void pick_report(struct pick *p, const float *logits, int vocab, int n_top)
 {
-    float m = logits[largest(logits, vocab)];
+    float m = logits[largest(logits, vocab)], e[EXPS];
     double z = 0;
     int n = 0, want = n_top < vocab ? n_top : vocab;
     for (int i = 0; i < vocab; i++) {
-        z += (double)exp_or_zero(logits[i] - m);
+        if (i % EXPS == 0) exps(e, logits + i, m, 1, vocab - i < EXPS ? vocab - i : EXPS);
+        z += (double)e[i % EXPS];
         int at = n;
         while (at > 0 && logits[i] > p->top[at - 1].logprob)
             at--;
@@ -312,6 +311,21 @@ void pick_report(struct pick *p, const float *logits, int vocab, int n_top)
     p->logprob = (float)((double)logits[p->id] - (double)m - log_z);
 }
 
+static bool changes_logits(const struct sampler_options *o)
+{
+    return o->repeat_penalty != 1 || o->presence_penalty != 0 || o->frequency_penalty != 0 ||
+           o->n_bias > 0;
+}
+
+static void change_logits(struct sampler *s, const int32_t *history, int n)
+{
+    penalize(s, history, n);
+    for (int i = 0; i < s->o.n_bias; i++)
+        s->logits[s->bias[i].id] += s->bias[i].bias;
+    for (int i = 0; i < s->vocab; i++) /* a penalty can overflow */
+        s->logits[i] = fminf(fmaxf(s->logits[i], -FLT_MAX), FLT_MAX);
+}
+
 int sampler_draw(struct sampler *s, const float *logits, const int32_t *history, int n,
                  const struct sampler_key *key, int *id, struct err *err)
 {
@@ -320,11 +334,7 @@ int sampler_draw(struct sampler *s, const float *logits, const int32_t *history,
             return err_set(err, ERR_NUMERIC, "logit of token %d at position %d is not finite", i,
                            n);
     memcpy(s->logits, logits, (size_t)s->vocab * sizeof *logits);
-    penalize(s, history, n);
-    for (int i = 0; i < s->o.n_bias; i++)
-        s->logits[s->bias[i].id] += s->bias[i].bias;
-    for (int i = 0; i < s->vocab; i++) /* a penalty can overflow */
-        s->logits[i] = fminf(fmaxf(s->logits[i], -FLT_MAX), FLT_MAX);
+    if (changes_logits(&s->o)) change_logits(s, history, n);
     *id = s->o.temperature == 0 ? largest_allowed(s) : draw(s, key, n);
     return 0;
 }

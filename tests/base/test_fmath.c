@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/exps.h"
 #include "base/fmath.h"
 
 /* A prime: hits every exponent and all kinds of mantissas. tools/check-fmath tries every f32. */
@@ -144,6 +145,38 @@ static void f64_helpers_are_within_two_ulp(void **state)
     assert_true(isnan(fm_exp64(701)) && isnan(fm_log64(0)) && isnan(fm_log64(-1)));
 }
 
+/* Whatever the instructions, the count and the place in a block. */
+static void exponentials_of_many_are_those_of_each(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    float x[N], y[N + 1];
+    uint32_t random = 5;
+    for (int n = 0; n <= N; n++) {
+        float max = (float)(n % 7) - 3, t = n % 3 ? 0.25f * (float)(1 + n % 5) : 1;
+        for (int i = 0; i < n; i++) {
+            random = random * 1664525u + 1013904223u;
+            x[i] = i % 17 == 3 ? -INFINITY : max - (float)(random >> 8) * 0x1p-17f;
+        }
+        y[n] = 42;
+        void (*const variants[])(float *, const float *, float, float, int) = {
+            exps,
+            exps_plain,
+#ifdef __x86_64__
+            __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2") ? exps_avx2 : exps,
+#endif
+        };
+        for (size_t v = 0; v < sizeof variants / sizeof *variants; v++) {
+            variants[v](y, x, max, t, n);
+            for (int i = 0; i < n; i++) {
+                float z = (x[i] - max) / t, want = z < -104 ? 0.0f : fm_exp(z);
+                assert_int_equal(fm_bits(y[i]), fm_bits(want));
+            }
+            assert_true(y[n] == 42);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +184,7 @@ int main(void)
         cmocka_unit_test(every_nan_comes_out_as_the_one_nan),
         cmocka_unit_test(special_values_are_exact),
         cmocka_unit_test(subnormal_results_are_kept),
+        cmocka_unit_test(exponentials_of_many_are_those_of_each),
         cmocka_unit_test(f64_helpers_are_within_two_ulp),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
