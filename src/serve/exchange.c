@@ -453,7 +453,7 @@ static void submit(struct exchange *x)
 /* What needs no engine. */
 static void send_answer(struct exchange *x)
 {
-    http_add_header(x->http, "x-request-id", x->request_id);
+    reply_add_id(x->http, x->api->dialect, x->request_id);
     http_reply(x->http, 200, JSON, x->answer.data, x->answer.size);
     free_exchange(x);
 }
@@ -493,6 +493,14 @@ static void take_pick(struct message *m)
         x->api->prompted(x, m->choice, &pick);
 }
 
+static bool waited_too_long(const struct exchange *x)
+{
+    bool any = x->job.waited_too_long;
+    for (int i = 0; i < x->n_more; i++)
+        any |= x->more[i].job.waited_too_long;
+    return any;
+}
+
 static void take_end(struct message *m)
 {
     struct exchange *x = m->x;
@@ -501,7 +509,7 @@ static void take_end(struct message *m)
         api_refuse_err(&x->error, &m->failure);
     } else if (atomic_load(&x->lost)) {
         api_refuse_memory(&x->error);
-    } else if (x->job.waited_too_long) {
+    } else if (waited_too_long(x)) {
         api_refuse(&x->error, 503, NULL, "The server is overloaded: it did not begin in %d seconds",
                    x->server->o.max_wait);
     } else if (x->ends[m->choice].finish == FINISH_CANCELLED) {
