@@ -84,7 +84,7 @@ static void fill_job(struct exchange *x, struct scheduler_job *job,
 static int check_request(const struct exchange *x, const struct completion_request *r,
                          struct api_error *e)
 {
-    if (r->model && exchange_check_model(x, r->model, e)) return -1;
+    if (exchange_check_model(x, r->model ? r->model : x->server->o.model, e)) return -1;
     return sampling_check_bias(&r->sampling, engine_vocab(x->server->engine), e);
 }
 

@@ -368,6 +368,14 @@ static void count_answer(const struct exchange *x, int choice, int max_tokens,
     metrics_count_answer(x->server->metrics, &a);
 }
 
+static const struct scheduler_job *job_of(const struct exchange_part *part)
+{
+    if (part == &part->x->part) return &part->x->job;
+    return &((const struct exchange_more *)(const void *)((const char *)part -
+                                                          offsetof(struct exchange_more, part)))
+                ->job;
+}
+
 static void on_done(void *ctx, int choice, const struct generation_result *r,
                     const struct err *failure)
 {
@@ -379,6 +387,7 @@ static void on_done(void *ctx, int choice, const struct generation_result *r,
     m->choice = index;
     if (failure) m->failure = *failure;
     if (r) x->ends[index] = end_of(r);
+    x->ends[index].waited_too_long = job_of(part)->waited_too_long;
     count_answer(x, choice, x->job.generate.max_tokens, r);
     queue_put(x->server->mailbox, &m->item);
 }
@@ -493,14 +502,6 @@ static void take_pick(struct message *m)
         x->api->prompted(x, m->choice, &pick);
 }
 
-static bool waited_too_long(const struct exchange *x)
-{
-    bool any = x->job.waited_too_long;
-    for (int i = 0; i < x->n_more; i++)
-        any |= x->more[i].job.waited_too_long;
-    return any;
-}
-
 static void take_end(struct message *m)
 {
     struct exchange *x = m->x;
@@ -509,7 +510,7 @@ static void take_end(struct message *m)
         api_refuse_err(&x->error, &m->failure);
     } else if (atomic_load(&x->lost)) {
         api_refuse_memory(&x->error);
-    } else if (waited_too_long(x)) {
+    } else if (x->ends[m->choice].waited_too_long) {
         api_refuse(&x->error, 503, NULL, "The server is overloaded: it did not begin in %d seconds",
                    x->server->o.max_wait);
     } else if (x->ends[m->choice].finish == FINISH_CANCELLED) {

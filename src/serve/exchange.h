@@ -33,6 +33,7 @@ struct choice_end {
     int n_tokens, n_reasoning; /* drawn; of these reasoning */
     int n_prompt, n_reused;
     int stop;                              /* index of the stop string that ended it, or -1 */
+    bool waited_too_long;                  /* it never began */
     double prompt_seconds, decode_seconds; /* for display */
 };
 

@@ -22,10 +22,17 @@ static void add_key(void *ctx, const struct key_totals *t)
     if (l->n < l->max) l->keys[l->n++] = *t;
 }
 
+/* Whether the key of --api-key came: what others do with theirs is for nobody else. */
+static bool is_operator(const struct server *s, const struct http_request *r)
+{
+    const struct key *key = routes_key(s, r);
+    return key && s->has_key && !memcmp(key->hash, s->key_hash, sizeof key->hash);
+}
+
 void v1_metrics(struct server *s, struct http_request *r)
 {
     struct key_list list = {.max = 2 * KEYS_MAX};
-    list.keys = s->keys ? calloc((size_t)list.max, sizeof *list.keys) : NULL;
+    list.keys = is_operator(s, r) ? calloc((size_t)list.max, sizeof *list.keys) : NULL;
     if (list.keys) limits_each(s->limits, moment_now(), add_key, &list);
     struct metrics_now now = {.engine = scheduler_stats(s->scheduler),
                               .n_exchanges = s->n_exchanges,

@@ -76,7 +76,7 @@ static int check_model(const struct exchange *x, const struct fields *f)
 {
     const char *model = NULL;
     if (field_text(f, "model", 1, CHAT_MAX_MODEL, &model)) return -1;
-    return model ? exchange_check_model(x, model, f->e) : 0;
+    return exchange_check_model(x, model ? model : x->server->o.model, f->e);
 }
 
 /* A body with messages, as a chat request has them. Takes body over, as chat_request_read. */

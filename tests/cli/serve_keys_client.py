@@ -156,6 +156,10 @@ def limits_are_those_of_the_key():
             assert status == 403 and got["error"]["param"] == "model", got
             assert ask(server, fit, model="gpt-4")[0] == 404
             assert ask(server, own, model="deepseek-reasoner")[0] == 200
+            for path in ("/completion", "/tokenize"):  # a model may be left out there
+                body = {"prompt": "x", "n_predict": 1}
+                assert server.ask("POST", path, body, x_api_key=fit)[0].status == 403, path
+                assert server.ask("POST", path, body, x_api_key=own)[0].status == 200, path
 
 
 @check

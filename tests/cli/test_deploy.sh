@@ -8,7 +8,9 @@ set -u
 mkdir "$DIR/cache"
 sed -e "s|^model = .*|model = models/nano|; s|^port = .*|port = 0|; s|/var/cache/tenon|$DIR/cache|" \
     -e "s|/var/log/tenon|$DIR|" deploy/serve.conf >"$DIR/serve.conf"
-sed 's|^# \(keys\) = .*|\1 = '"$DIR"'/keys|' "$DIR/serve.conf" >"$DIR/keyed.conf"
+sed 's|^# \(keys\) = .*|\1 = '"$DIR"'/keys|; s|^# \(api-key-file\) = .*|\1 = '"$DIR"'/operator|' "$DIR/serve.conf" \
+    >"$DIR/keyed.conf"
+echo sk-operator >"$DIR/operator"
 key=$("$T" key --file "$DIR/keys" new ann)
 "$T" serve --config "$DIR/keyed.conf" >"$DIR/address" 2>"$DIR/log" &
 server=$!
@@ -18,7 +20,10 @@ check "serve.conf starts a server" test -n "$url"
 curl -sS "$url/v1/chat/completions" -H "Authorization: Bearer $key" -d '{"model": "nano", "max_tokens": 3,
     "messages": [{"role": "user", "content": "hi"}]}' >"$DIR/answer"
 check "it answers the key it made" grep -q '"finish_reason":"length"' "$DIR/answer"
-curl -sS "$url/metrics" >"$DIR/metrics"
+curl -sS "$url/metrics" -H "Authorization: Bearer sk-operator" >"$DIR/metrics"
+check "the operator sees what each key did" grep -q 'tenon:key_requests_total{.*key="ann"} 1' "$DIR/metrics"
+curl -sS "$url/metrics" -H "Authorization: Bearer $key" >"$DIR/of_ann"
+equal "nobody else does" "$(grep -c 'tenon:key' "$DIR/of_ann")" 0
 kill -HUP $server
 kill $server
 wait $server
