@@ -41,16 +41,20 @@ class Server:
         self.log.seek(0)
         return self.log.read()
 
-    def ask(self, messages, **fields):
-        """What the message says, and how many tokens of the prompt were there already."""
-        body = {"model": "deepseek-chat", "messages": messages, "temperature": 1, "seed": 3,
-                "max_tokens": 24, **fields}
+    def post(self, path, body):
         c = http.client.HTTPConnection(self.host, self.port, timeout=600)
-        c.request("POST", "/chat/completions", json.dumps(body))
+        c.request("POST", path, json.dumps(body))
         answer = c.getresponse()
         data = json.loads(answer.read())
         c.close()
         assert answer.status == 200, data
+        return data
+
+    def ask(self, messages, **fields):
+        """What the message says, and how many tokens of the prompt were there already."""
+        body = {"model": "deepseek-chat", "messages": messages, "temperature": 1, "seed": 3,
+                "max_tokens": 24, **fields}
+        data = self.post("/chat/completions", body)
         usage = data["usage"]
         hit = usage["prompt_cache_hit_tokens"]
         assert usage["prompt_tokens"] == hit + usage["prompt_cache_miss_tokens"], usage
@@ -67,6 +71,29 @@ def the_second_request_is_a_hit(server):
     assert hit == 0
     warm, hit, _ = server.ask(talk("1 + 2?"))
     assert hit == n - 1 and warm == cold, (hit, n)
+
+
+def the_other_endpoints_share_it(server):
+    """What chat left there is a hit for the same prompt in another dialect; raw text has its own."""
+    _, _, n = server.ask(talk("3 + 4?"))
+    got = server.post("/v1/messages", {"model": "claude", "max_tokens": 4, "system": SYSTEM,
+                                       "thinking": {"type": "disabled"},
+                                       "messages": [{"role": "user", "content": "3 + 4?"}]})
+    assert got["usage"]["cache_read_input_tokens"] == n - 1, (got, n)
+    assert got["usage"]["input_tokens"] == 1
+    got = server.post("/responses", {"model": "deepseek-chat", "max_output_tokens": 4, "input": "3 + 4?",
+                                     "instructions": SYSTEM})
+    assert got["usage"]["input_tokens_details"]["cached_tokens"] == n - 1, (got, n)
+    raw = {"model": "deepseek-chat", "prompt": SYSTEM, "max_tokens": 4, "temperature": 0}
+    cold = server.post("/completions", raw)
+    assert cold["usage"]["prompt_cache_hit_tokens"] == 0
+    other = server.post("/completions", {**raw, "user": "another"})
+    assert other["usage"]["prompt_cache_hit_tokens"] == 0
+    warm = server.post("/completions", raw)
+    assert warm["usage"]["prompt_cache_miss_tokens"] == 1
+    assert warm["choices"] == cold["choices"] == other["choices"]
+    told = server.post("/completions", {**raw, "echo": True, "logprobs": 0, "max_tokens": 0})
+    assert told["usage"]["prompt_cache_hit_tokens"] == 0  # each of its tokens is to be told of
 
 
 def another_question_shares_the_system_text(server):
@@ -173,7 +200,8 @@ def main():
             print(f"FAILED: {function.__name__}: {error!r}")
 
     with Server("--cache-every", "512") as server:
-        for function in (the_second_request_is_a_hit, another_question_shares_the_system_text,
+        for function in (the_second_request_is_a_hit, the_other_endpoints_share_it,
+                         another_question_shares_the_system_text,
                          turns_go_on_where_they_ended, a_long_prompt_is_kept_in_parts,
                          users_and_salts_share_nothing, cache_prompt_false_leaves_nothing,
                          choices_share_the_prompt):

@@ -40,7 +40,8 @@ def the_status_has_numbers_alone(server):
     now = status(server)
     for name in ("context", "connections", "running", "max_running", "waiting", "max_waiting",
                  "reserved_bytes", "memory_bytes", "steps", "prompt_rows", "tokens",
-                 "prompt_tokens", "reused_tokens", "drafts", "drafts_right"):
+                 "prompt_tokens", "reused_tokens", "drafts", "drafts_right", "cache_entries",
+                 "cache_bytes", "cache_disk_bytes"):
         assert type(now.pop(name)) is int, name
     assert type(now.pop("uptime_seconds")) is float
     assert now.pop("stopping") is False

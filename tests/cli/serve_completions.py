@@ -626,7 +626,7 @@ def keys_of_metrics():
 
 def main():
     failed = 0
-    with Server("--ctx", "2048", "--max-streams", "4") as server:
+    with Server("--ctx", "2048", "--max-streams", "4", "--cache-memory", "0") as server:
         for function in CHECKS:
             try:
                 function(server)

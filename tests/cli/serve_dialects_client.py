@@ -434,7 +434,7 @@ def read_all(s):
 
 def waiting_streams_are_kept_alive():
     """A message gets pings; a response its first events and then comments."""
-    with Server("--ctx", "1000000", "--max-streams", "1") as server:
+    with Server("--ctx", "1000000", "--max-streams", "1", "--cache-memory", "0") as server:
         running, _ = server.begin_stream()
         reader = threading.Thread(target=read_all, args=(running,))
         reader.start()
@@ -482,7 +482,7 @@ def main():
             print(f"FAILED: {function.__name__}: {error!r}", flush=True)
             return 1
 
-    with Server("--ctx", "2048", "--max-streams", "4", "--served-model-name", "nano") as server:
+    with Server("--ctx", "2048", "--max-streams", "4", "--cache-memory", "0", "--served-model-name", "nano") as server:
         for function in CHECKS:
             failed += run(function, server)
     for function in (keys_of_anthropic, waiting_streams_are_kept_alive):
