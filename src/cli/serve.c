@@ -35,6 +35,7 @@ enum {
     KEY_CTX,
     KEY_COMPAT,
     KEY_METRICS,
+    KEY_PADDING,
     KEY_FAMILY,
     KEY_EFFORT,
     KEY_BODY,
@@ -83,6 +84,10 @@ static const struct argp_option option_table[] = {
      "Pages of this origin (https://example.org, or * for all) may ask from a browser", 1},
     {"audit-log", KEY_AUDIT, "FILE", 0,
      "A line of JSON for each request, without its texts; opened again at SIGHUP", 1},
+    {"padding", KEY_PADDING, "HOW", 0,
+     "bucket: events of streams are multiples of 256 bytes long, against who watches the line; off "
+     "(default)",
+     1},
     {"metrics-key", KEY_METRICS, NULL, 0, "GET /metrics wants the key, too", 1},
     {"served-model-name", KEY_NAME, "NAME", 0,
      "The model's name in the API; default the name of its folder or file", 1},
@@ -216,6 +221,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         if (prompt_family_find(&o->server.rules.family, arg, &err))
             argp_error(state, "%s", err.message);
         o->has_family = true;
+        return 0;
+    case KEY_PADDING:
+        o->server.padding = !strcmp(arg, "bucket");
+        if (!o->server.padding && strcmp(arg, "off"))
+            argp_error(state, "--padding: %s; it is off or bucket", arg);
         return 0;
     case KEY_METRICS:
         o->server.metrics_key = true;

@@ -11,6 +11,7 @@
 #include "serve/fields.h"
 #include "serve/server_state.h"
 
+enum { PADDING = 256 };
 enum { MAX_CHUNK = 64 << 20, STALL_SECONDS = 10, MAX_PROMPT = 4 << 20, MAX_ANSWER = 256 << 20 };
 
 static const char SSE[] = "text/event-stream; charset=utf-8";
@@ -631,8 +632,23 @@ static void watch_reader(struct exchange *x)
     http_on_drained(x->http, on_drained, x);
 }
 
+/* Appends a JSON object, made longer by a member without meaning so that the event, which `ending` more bytes end, has
+ * a multiple of PADDING bytes. */
+static void add_padded(struct buf *event, const char *text, size_t size, size_t ending)
+{
+    static const char member[] = ",\"padding\":\"\"";
+    size_t whole = event->size + size + strlen(member) + ending;
+    size_t missing = (PADDING - whole % PADDING) % PADDING;
+    buf_add(event, text, size - 1); /* without the brace */
+    buf_add(event, member, strlen(member) - 1);
+    for (size_t i = 0; i < missing; i++)
+        buf_add_byte(event, '.');
+    buf_add_str(event, "\"}");
+}
+
 void exchange_event(struct exchange *x, const char *name, json_t *data)
 {
+    static const char ending[] = "\n\n";
     size_t size;
     char *text = text_of(x, data, &size);
     struct buf event;
@@ -641,8 +657,11 @@ void exchange_event(struct exchange *x, const char *name, json_t *data)
     buf_init(&event, MAX_CHUNK);
     if (name) buf_printf(&event, "event: %s\n", name);
     buf_add_str(&event, "data: ");
-    buf_add(&event, text, size);
-    buf_add_str(&event, "\n\n");
+    if (x->server->o.padding)
+        add_padded(&event, text, size, strlen(ending));
+    else
+        buf_add(&event, text, size);
+    buf_add_str(&event, ending);
     if (event.failed)
         fail_for_memory(x);
     else

@@ -24,7 +24,10 @@ struct server_options {
     const char *tls_cert, *tls_key; /* files of PEM, read again at SIGHUP; both NULL: without TLS */
     const char *cors;               /* the origin whose pages may ask (serve/cors.h); NULL: none */
     const char *audit;              /* a file (serve/audit.h), opened again at SIGHUP; NULL: none */
-    bool metrics_key;               /* GET /metrics wants the key, too */
+    /* Events of streams are made multiples of 256 bytes long, by a member "padding": their sizes then tell little of the
+     * tokens in them to who watches the line. Source: docs/spec, security, rule T4. */
+    bool padding;
+    bool metrics_key; /* GET /metrics wants the key, too */
     struct chat_rules rules;
     /* The prefix cache; its memory is engine_options.cache, and without that there is none. */
     struct prefix_options cache;

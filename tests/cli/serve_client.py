@@ -342,6 +342,32 @@ def keys():
     assert failed.returncode == 1 and "key" in failed.stderr, failed
 
 
+def padding_hides_sizes():
+    """Every event of every dialect is a multiple of 256 bytes, and says what it says without."""
+    asked = ({"path": "/chat/completions"}, {"path": "/v1/messages", "max_tokens": 60},
+             {"path": "/responses", "input": QUESTION}, {"path": "/completions", "prompt": "1+1="})
+    with Server("--padding", "bucket") as padded, Server() as plain:
+        for fields in asked:
+            body = {"model": "deepseek-chat", "stream": True, "temperature": 0,
+                    "messages": [{"role": "user", "content": QUESTION}], **fields}
+            said = []
+            for server in (padded, plain):
+                text = server.ask("POST", body["path"], body)[1].decode()
+                parts = [p for p in text.split("\n\n") if "data: {" in p]
+                if server is padded:
+                    sizes = {len(p.encode()) + 2 for p in parts}
+                    assert parts and all(size % 256 == 0 for size in sizes), sizes
+                data = [json.loads(p[p.index("data: ") + 6:]) for p in parts]
+                said.append([sorted(set(d) - {"padding"}) for d in data])
+                assert all(set(d.pop("padding", ".")) <= {"."} for d in data)
+                deltas = [d["choices"][0].get("delta", {}).get("content") or
+                          d["choices"][0].get("text", "") for d in data if d.get("choices")]
+                said.append("".join(deltas))
+            assert said[:2] == said[2:], (fields, said)
+    failed = subprocess.run([TENON, "serve", MODEL, "--padding", "much"], capture_output=True)
+    assert failed.returncode != 0
+
+
 def drain():
     """SIGTERM lets an answer under way end, and takes no other."""
     with Server("--ctx", "8192", "--drain", "3600") as server:
@@ -383,7 +409,7 @@ def main():
             except Exception as error:  # noqa: BLE001
                 failed += 1
                 print(f"FAILED: {function.__name__}: {error!r}")
-    for function in (keys, one_place, a_client_that_does_not_read_is_given_up, drain,
+    for function in (keys, padding_hides_sizes, one_place, a_client_that_does_not_read_is_given_up, drain,
                      a_second_signal_ends_it_at_once):
         try:
             function()
