@@ -97,7 +97,8 @@ static void check_body(const char *text, size_t size, const struct chat_rules *r
     } else {
         CHECK(e.status == 0, "accepted with an error: %s", e.message);
         CHECK(strlen(r.model) >= 1 && strlen(r.model) <= CHAT_MAX_MODEL, "model");
-        CHECK(!r.sharing.user || (r.sharing.user[0] && strlen(r.sharing.user) <= SHARING_MAX_NAME), "user");
+        CHECK(!r.sharing.user || (r.sharing.user[0] && strlen(r.sharing.user) <= SHARING_MAX_NAME),
+              "user");
         CHECK(!r.tools == (r.tool_choice == TOOLS_NONE), "tool choice %d", (int)r.tool_choice);
         CHECK(!r.is_bound || r.answer_field, "a form that nobody asked for");
         CHECK(r.is_bound || (r.answer.kind == CONSTRAINT_NONE && r.tool_choice <= TOOLS_AUTO),
