@@ -53,7 +53,7 @@ static bool recover(struct dsml *d, const struct schema *before, int n_rules)
     for (int i = n_rules; i < g->n_rules; i++)
         if (g->rules[i].node < 0) grammar_define(g, i, grammar_nothing(g));
     d->schema.json = before->json;
-    d->schema.n_refs = before->n_refs;
+    d->schema.n_refs = d->schema.n_written = before->n_refs;
     return !grammar_failed(g);
 }
 

@@ -79,7 +79,18 @@ void schema_fini(struct schema *s)
 void schema_restart(struct schema *s, const json_t *root)
 {
     s->root = root;
-    s->n_refs = 0;
+    s->n_refs = s->n_written = 0;
+}
+
+bool schema_charge(struct schema *s, size_t steps)
+{
+    if (grammar_failed(s->g)) return false;
+    if (steps > SCHEMA_MAX_STEPS - s->steps) {
+        grammar_fail(s->g, ERR_LIMIT, "schema: takes over %d steps to compile", SCHEMA_MAX_STEPS);
+        return false;
+    }
+    s->steps += (unsigned)steps;
+    return true;
 }
 
 /* ---- messages ---- */
@@ -245,9 +256,10 @@ static const json_t *point(const json_t *from, const char *step, size_t size)
     return n == 0 || *end || key[0] < '0' || key[0] > '9' ? NULL : json_array_get(from, i);
 }
 
-const json_t *schema_find(const struct schema *s, const char *ref)
+const json_t *schema_find(struct schema *s, const char *ref)
 {
     const json_t *at = s->root;
+    if (!schema_charge(s, schema_look(ref ? strlen(ref) : 0))) return NULL;
     if (!ref || *ref++ != '#' || strchr(ref, '%')) return NULL;
     while (at && *ref == '/') {
         size_t size = strcspn(++ref, "/");
@@ -263,6 +275,7 @@ static int add_ref(struct schema *s, const json_t *node, enum schema_form form,
     const char *ref = json_string_value(json_object_get(node, "$ref"));
     const json_t *target = schema_find(s, ref);
     if (!target) return schema_refuse(s, at, "$ref", "leads nowhere in the schema");
+    schema_charge(s, schema_look((size_t)s->n_refs));
     for (int i = 0; i < s->n_refs; i++)
         if (s->refs[i].target == target && s->refs[i].form == form)
             return grammar_call(s->g, s->refs[i].rule);
@@ -275,11 +288,21 @@ static int add_ref(struct schema *s, const json_t *node, enum schema_form form,
         s->cap_refs = cap;
     }
     int rule = grammar_rule(s->g, ref);
-    s->refs[s->n_refs++] = (struct schema_ref){target, form, rule};
-    struct schema_place behind = {NULL, ref};
-    int body = schema_add(s, target, form, &behind);
-    grammar_define(s->g, rule, body);
+    s->refs[s->n_refs++] = (struct schema_ref){ref, target, form, rule};
     return grammar_call(s->g, rule);
+}
+
+/* The rules of all refs, and of those that come up meanwhile. */
+static void write_refs(struct schema *s)
+{
+    while (s->n_written < s->n_refs && !grammar_failed(s->g)) {
+        struct schema_ref r = s->refs[s->n_written++];
+        struct schema_place behind = {NULL, r.name};
+        s->depth++; /* so that this is not done inside */
+        int body = schema_add(s, r.target, r.form, &behind);
+        s->depth--;
+        grammar_define(s->g, r.rule, body);
+    }
 }
 
 /* ---- values ---- */
@@ -303,6 +326,7 @@ static int add_values(struct schema *s, const json_t *node, enum schema_form for
     const json_t *type = json_object_get(node, "type");
     int allowed = type ? named_types(type) : TYPE_ALL, list = grammar_list(s->g, GRAMMAR_CHOICE);
     if (values && !json_is_array(values)) return schema_refuse(s, at, "enum", "is no list");
+    schema_charge(s, json_array_size(values));
     for (size_t i = 0; i < (one ? 1 : json_array_size(values)) && !grammar_failed(s->g); i++) {
         const json_t *value = one ? one : json_array_get(values, i);
         if (type_of_value(value) & allowed) grammar_add(s->g, list, add_constant(s, value, form));
@@ -374,15 +398,16 @@ int schema_any(struct schema *s, enum schema_form form)
     return node;
 }
 
-int schema_add(struct schema *s, const json_t *node, enum schema_form form,
-               const struct schema_place *at)
+/* By the keyword that says what it is. */
+static int add_node(struct schema *s, const json_t *node, enum schema_form form,
+                    const struct schema_place *at)
 {
     static const char *const wholes[] = {"anyOf", "oneOf", "allOf"};
     if (json_is_true(node)) return schema_any(s, form);
     if (json_is_false(node)) return grammar_nothing(s->g);
     if (!json_is_object(node))
         return schema_refuse(s, at, "", "a schema is an object or a boolean");
-    if (grammar_failed(s->g) || check_keywords(s, node, at)) return 0;
+    if (!schema_charge(s, 1 + json_object_size(node)) || check_keywords(s, node, at)) return 0;
     if (json_object_get(node, "$ref")) return add_ref(s, node, form, at);
     if (json_object_get(node, "enum") || json_object_get(node, "const"))
         return add_values(s, node, form, at);
@@ -390,4 +415,16 @@ int schema_add(struct schema *s, const json_t *node, enum schema_form form,
         if (json_object_get(node, wholes[i])) return add_branches(s, node, wholes[i], form, at);
     int all = schema_types(node);
     return all ? add_types(s, node, all, form, at) : schema_any(s, form);
+}
+
+int schema_add(struct schema *s, const json_t *node, enum schema_form form,
+               const struct schema_place *at)
+{
+    if (s->depth == SCHEMA_MAX_DEPTH)
+        return grammar_fail(s->g, ERR_LIMIT, "schema: over %d levels", SCHEMA_MAX_DEPTH);
+    s->depth++;
+    int out = add_node(s, node, form, at);
+    s->depth--;
+    if (s->depth == 0) write_refs(s);
+    return out;
 }

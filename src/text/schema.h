@@ -12,11 +12,17 @@
  * prefixItems, minItems, maxItems; enum, const; anyOf; oneOf whose branches are plainly apart; allOf of one; $ref
  * within the schema, recursive too. Annotations are passed over. Everything else is ERR_UNSUPPORTED with the keyword
  * and its place, and so are combinations that would need an intersection (pattern with maxLength). A value that
- * cannot exist is ERR_ARGUMENT at the end (automaton_new). */
+ * cannot exist is ERR_ARGUMENT at the end (automaton_new).
+ *
+ * What the size of the grammar does not bound is counted: schemas inside each other (SCHEMA_MAX_DEPTH; what $ref
+ * leads to is written on its own, and inside nothing), and the steps of comparing branches and looking things up
+ * (SCHEMA_MAX_STEPS, of all schemas in a grammar together). ERR_LIMIT past them. */
 #pragma once
 #include <jansson.h>
 
 #include "text/json_rules.h"
+
+enum { SCHEMA_MAX_DEPTH = 256, SCHEMA_MAX_STEPS = 1 << 20 };
 
 /* What of the values is wanted, and how written. */
 enum schema_form {
@@ -26,6 +32,7 @@ enum schema_form {
 };
 
 struct schema_ref {
+    const char *name; /* the $ref; borrowed from the schema */
     const json_t *target;
     enum schema_form form;
     int rule;
@@ -37,6 +44,9 @@ struct schema {
     const json_t *root; /* where $ref begins; borrowed */
     struct schema_ref *refs;
     int n_refs, cap_refs;
+    int n_written;  /* of the refs: the rules that are defined */
+    int depth;      /* schemas around the one that is written */
+    unsigned steps; /* of work so far */
 };
 
 void schema_init(struct schema *s, struct grammar *g, const json_t *root);

@@ -236,8 +236,15 @@ struct object {
     int n;
 };
 
-static bool is_required(const struct object *o, const char *key)
+/* What looking for the key among n strings costs. */
+static size_t search_steps(size_t n, const char *key)
 {
+    return 1 + n * schema_look(strlen(key)) / 8;
+}
+
+static bool is_required(struct schema *s, const struct object *o, const char *key)
+{
+    if (!schema_charge(s, search_steps(json_array_size(o->required), key))) return false;
     for (size_t i = 0; i < json_array_size(o->required); i++) {
         const char *name = json_string_value(json_array_get(o->required, i));
         if (name && strcmp(name, key) == 0) return true;
@@ -264,11 +271,12 @@ static void add_properties(struct schema *s, struct object *o, const struct sche
     json_t *node;
     json_object_foreach(properties.out, key, node)
     {
-        if (!grammar_failed(s->g)) add_property(s, o, key, node, is_required(o, key), &inside);
+        if (!grammar_failed(s->g)) add_property(s, o, key, node, is_required(s, o, key), &inside);
     }
     for (size_t i = 0; i < json_array_size(o->required) && !grammar_failed(s->g); i++) {
         const char *name = json_string_value(json_array_get(o->required, i));
         bool known = false;
+        schema_charge(s, search_steps((size_t)o->n, name ? name : ""));
         for (int k = 0; k < o->n && name; k++)
             known |= strcmp(o->names[k], name) == 0;
         if (!name || (!known && json_is_false(o->others)))
@@ -335,7 +343,7 @@ int schema_object(struct schema *s, const json_t *node, const struct schema_plac
 
 /* ---- branches that are apart ---- */
 
-static const json_t *follow(const struct schema *s, const json_t *node)
+static const json_t *follow(struct schema *s, const json_t *node)
 {
     for (int i = 0; i < 16 && json_object_get(node, "$ref"); i++)
         node = schema_find(s, json_string_value(json_object_get(node, "$ref")));
@@ -350,25 +358,51 @@ static const json_t *value_at(const json_t *node, int i, int *n)
     return one ? one : json_array_get(list, (size_t)i);
 }
 
-static bool values_apart(const json_t *a, const json_t *b)
+/* What a comparison with the value costs at most. */
+static void charge_value(struct schema *s, const json_t *value)
+{
+    union {
+        const json_t *in;
+        json_t *out;
+    } object = {.in = value};
+    const char *key;
+    json_t *inside;
+    size_t i;
+    if (!schema_charge(s, schema_look(json_string_length(value)))) return;
+    json_array_foreach(value, i, inside)
+    {
+        charge_value(s, inside);
+    }
+    json_object_foreach(object.out, key, inside)
+    {
+        schema_charge(s, schema_look(strlen(key)));
+        charge_value(s, inside);
+    }
+}
+
+static bool are_equal(struct schema *s, const json_t *x, const json_t *y)
+{
+    if (json_is_number(x) && json_is_number(y)) return json_number_value(x) == json_number_value(y);
+    charge_value(s, json_typeof(x) == json_typeof(y) ? x : NULL);
+    return !grammar_failed(s->g) && json_equal(x, y);
+}
+
+static bool values_apart(struct schema *s, const json_t *a, const json_t *b)
 {
     enum { MOST = 32 };
     int n_a, n_b;
     value_at(a, 0, &n_a);
     value_at(b, 0, &n_b);
     if (n_a < 0 || n_b < 0 || n_a > MOST || n_b > MOST) return false;
-    for (int i = 0; i < n_a; i++)
-        for (int k = 0; k < n_b; k++) {
-            const json_t *x = value_at(a, i, &n_a), *y = value_at(b, k, &n_b);
-            bool numbers = json_is_number(x) && json_is_number(y);
-            if (numbers ? json_number_value(x) == json_number_value(y) : json_equal(x, y))
-                return false;
-        }
-    return true;
+    schema_charge(s, (size_t)n_a * (size_t)n_b);
+    for (int i = 0; i < n_a && !grammar_failed(s->g); i++)
+        for (int k = 0; k < n_b; k++)
+            if (are_equal(s, value_at(a, i, &n_a), value_at(b, k, &n_b))) return false;
+    return !grammar_failed(s->g);
 }
 
 /* Objects that both need a member whose values are apart. */
-static bool objects_apart(const struct schema *s, const json_t *a, const json_t *b, int depth)
+static bool objects_apart(struct schema *s, const json_t *a, const json_t *b, int depth)
 {
     const json_t *in_a = json_object_get(a, "properties"), *in_b = json_object_get(b, "properties");
     struct object need_a = {.required = json_object_get(a, "required")};
@@ -377,21 +411,23 @@ static bool objects_apart(const struct schema *s, const json_t *a, const json_t 
         return false;
     for (size_t i = 0; i < json_array_size(need_a.required); i++) {
         const char *key = json_string_value(json_array_get(need_a.required, i));
-        if (key && is_required(&need_b, key) &&
+        if (key && is_required(s, &need_b, key) &&
             schema_apart(s, json_object_get(in_a, key), json_object_get(in_b, key), depth + 1))
             return true;
     }
     return false;
 }
 
-bool schema_apart(const struct schema *s, const json_t *a, const json_t *b, int depth)
+bool schema_apart(struct schema *s, const json_t *a, const json_t *b, int depth)
 {
     a = follow(s, a);
     b = follow(s, b);
     if (!json_is_object(a) || !json_is_object(b) || depth > 1) return false;
-    if (values_apart(a, b)) return true;
-    int types_a = json_object_get(a, "type") ? schema_types(a) : TYPE_ALL;
-    int types_b = json_object_get(b, "type") ? schema_types(b) : TYPE_ALL;
+    if (values_apart(s, a, b)) return true;
+    const json_t *type_a = json_object_get(a, "type"), *type_b = json_object_get(b, "type");
+    if (!schema_charge(s, 1 + json_array_size(type_a) + json_array_size(type_b))) return false;
+    int types_a = type_a ? schema_types(a) : TYPE_ALL;
+    int types_b = type_b ? schema_types(b) : TYPE_ALL;
     if ((types_a & types_b) == 0) return true;
     return types_a == TYPE_OBJECT && types_b == TYPE_OBJECT && objects_apart(s, a, b, depth);
 }

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "../support/accept.h"
+#include "base/buf.h"
+#include "text/schema.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -317,6 +319,129 @@ static void what_is_not_done_is_refused_by_name_and_place(void **state)
     accept_check_refusals(SOURCE_SCHEMA, rows, COUNT(rows));
 }
 
+/* ---- what a schema may cost ---- */
+
+/* n definitions, each a $ref to the next inside `wraps` of anyOf, the last one null. */
+static void add_chain(struct buf *out, int n, int wraps)
+{
+    buf_add_str(out, "{\"$ref\":\"#/$defs/d0\",\"$defs\":{");
+    for (int i = 0; i < n; i++) {
+        buf_printf(out, "\"d%d\":", i);
+        for (int k = 0; k < wraps; k++)
+            buf_add_str(out, "{\"anyOf\":[");
+        buf_printf(out, "{\"$ref\":\"#/$defs/d%d\"}", i + 1);
+        for (int k = 0; k < wraps; k++)
+            buf_add_str(out, "]}");
+        buf_add_str(out, ",");
+    }
+    buf_printf(out, "\"d%d\":{\"type\":\"null\"}}}", n);
+}
+
+static void references_in_a_row_do_not_nest(void **state)
+{
+    (void)state;
+    static const int n[] = {1, 300, 4000};
+    for (size_t i = 0; i < COUNT(n); i++) {
+        struct buf schema;
+        buf_init(&schema, 4 << 20);
+        add_chain(&schema, n[i], 28);
+        assert_true(accept_text(SOURCE_SCHEMA, buf_text(&schema), "null"));
+        buf_fini(&schema);
+    }
+}
+
+static void check_limit(const struct buf *schema, const char *message)
+{
+    struct automaton *a = NULL;
+    struct err err = {0};
+    assert_int_equal(accept_compile(&a, SOURCE_SCHEMA, buf_text(schema), &err), -1);
+    assert_int_equal(err.code, ERR_LIMIT);
+    if (!strstr(err.message, message)) fail_msg("%s", err.message);
+}
+
+static void schemas_inside_each_other_have_a_limit(void **state)
+{
+    (void)state;
+    struct buf schema;
+    buf_init(&schema, 1 << 20);
+    add_chain(&schema, 1, SCHEMA_MAX_DEPTH - 2);
+    assert_true(accept_text(SOURCE_SCHEMA, buf_text(&schema), "null"));
+    buf_clear(&schema);
+    add_chain(&schema, 1, SCHEMA_MAX_DEPTH - 1);
+    check_limit(&schema, "over 256 levels");
+    buf_fini(&schema);
+}
+
+/* Objects of 63 members, each one of 31 strings that no other has and one that all have, told apart by `t`, the
+ * last. */
+static void add_objects(struct buf *out, int n, int size)
+{
+    for (int i = 0; i < n; i++) {
+        buf_printf(out, "%s\"s%d\":{\"enum\":[", i ? "," : "", i);
+        for (int k = 0; k < 31; k++)
+            buf_printf(out, "\"%0*d\",", size, i * 100 + k);
+        buf_printf(out, "\"%0*d\"]},\"o%d\":{\"type\":\"object\",\"properties\":{", size, 9999, i);
+        for (int k = 0; k < 63; k++)
+            buf_printf(out, "\"k%d\":{\"$ref\":\"#/$defs/s%d\"},", k, i);
+        buf_printf(out, "\"t\":{\"const\":%d}},\"required\":[", i);
+        for (int k = 0; k < 63; k++)
+            buf_printf(out, "\"k%d\",", k);
+        buf_add_str(out, "\"t\"]}");
+    }
+}
+
+/* n_lists times oneOf of the same branches. */
+static void add_one_of(struct buf *out, int n_lists, int n_branches, int size)
+{
+    buf_add_str(out, "{\"type\":\"object\",\"properties\":{");
+    for (int i = 0; i < n_lists; i++) {
+        buf_printf(out, "%s\"p%d\":{\"oneOf\":[", i ? "," : "", i);
+        for (int k = 0; k < n_branches; k++)
+            buf_printf(out, "%s{\"$ref\":\"#/$defs/o%d\"}", k ? "," : "", k);
+        buf_add_str(out, "]}");
+    }
+    buf_add_str(out, "},\"$defs\":{");
+    add_objects(out, n_branches, size);
+    buf_add_str(out, "}}");
+}
+
+static void comparing_branches_has_a_limit(void **state)
+{
+    (void)state;
+    struct automaton *a = NULL;
+    struct err err = {0};
+    struct buf schema;
+    buf_init(&schema, 4 << 20);
+    add_one_of(&schema, 1, 3, 20); /* this much is compared */
+    if (accept_compile(&a, SOURCE_SCHEMA, buf_text(&schema), &err)) fail_msg("%s", err.message);
+    automaton_free(a);
+    buf_clear(&schema);
+    add_one_of(&schema, 20, 24, 150);
+    check_limit(&schema, "over 1048576 steps");
+    buf_fini(&schema);
+}
+
+/* One object whose 2,000 members are the required ones, many times over. */
+static void looking_for_names_has_a_limit(void **state)
+{
+    (void)state;
+    struct buf schema;
+    buf_init(&schema, 4 << 20);
+    buf_add_str(&schema, "{\"anyOf\":[");
+    for (int i = 0; i < 30; i++) {
+        buf_printf(&schema, "%s{\"type\":\"object\",\"properties\":{", i ? "," : "");
+        for (int k = 0; k < 2000; k++)
+            buf_printf(&schema, "%s\"k%d\":false", k ? "," : "", k);
+        buf_add_str(&schema, "},\"required\":[");
+        for (int k = 0; k < 2000; k++)
+            buf_printf(&schema, "%s\"k%d\"", k ? "," : "", k);
+        buf_add_str(&schema, "]}");
+    }
+    buf_add_str(&schema, "]}");
+    check_limit(&schema, "over 1048576 steps");
+    buf_fini(&schema);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +453,10 @@ int main(void)
         cmocka_unit_test(values_and_branches_keep_to_their_keywords),
         cmocka_unit_test(json_objects_are_accepted_as_they_are),
         cmocka_unit_test(what_is_not_done_is_refused_by_name_and_place),
+        cmocka_unit_test(references_in_a_row_do_not_nest),
+        cmocka_unit_test(schemas_inside_each_other_have_a_limit),
+        cmocka_unit_test(comparing_branches_has_a_limit),
+        cmocka_unit_test(looking_for_names_has_a_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
