@@ -288,13 +288,16 @@ static void start_choice(struct scheduler *s, struct scheduler_job *job)
     if (feeds_for_all) push(&s->forking, job);
 }
 
-/* One that was admitted. */
+/* One that was admitted. What was found goes when a longer one is read: together they might have more memory than
+ * the job has reserved. */
 static void begin_job(struct scheduler *s, struct scheduler_job *job)
 {
     if (!load_beginning(s, job)) {
         start_choice(s, job);
         return;
     }
+    session_free(job->found);
+    job->found = NULL;
     push(&s->loading, job);
     s->n_loading++;
     add_running(s, 1);
@@ -305,15 +308,13 @@ static void end_loads(struct scheduler *s)
     for (struct cache_load *l; s->loading && (l = prefix_cache_loaded(s->o.cache));) {
         struct scheduler_job *job =
             (struct scheduler_job *)(void *)((char *)l - offsetof(struct scheduler_job, load));
-        struct session *longer = prefix_cache_take(s->o.cache, l, job->ids);
+        bool ends = atomic_load(job->cancel) || atomic_load(&s->stopping);
+        job->found = prefix_cache_take(s->o.cache, l, job->ids);
         drop(&s->loading, job);
         s->n_loading--;
         add_running(s, -1);
-        if (longer) {
-            session_free(job->found);
-            job->found = longer;
-        }
-        if (atomic_load(job->cancel) || atomic_load(&s->stopping))
+        if (!job->found && !ends) find_beginning(s, job);
+        if (ends)
             end_rest(s, job, NULL);
         else
             start_choice(s, job);

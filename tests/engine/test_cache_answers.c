@@ -391,6 +391,27 @@ static void what_is_reused_is_what_is_told(void **state)
     rig_close(r);
 }
 
+/* Memory of one answer: what memory has of its prompt and the longer beginning from disk do not fit in it together. */
+static void a_longer_beginning_from_disk_takes_the_place_of_the_one_in_memory(void **state)
+{
+    struct random random = {7};
+    struct rig *r = rig_open(ALL, 1, *state, &random);
+    struct question *q = calloc(1, sizeof *q);
+    ask(r, q, 0, 300);
+    memcpy(r->texts[0] + 300, q->answers[0].ids, 3 * sizeof *q->ids);
+    ask(r, q, 0, 400);
+    memcpy(r->texts[0] + 400, q->answers[0].ids, 3 * sizeof *q->ids);
+    close_scheduler(r); /* all is written, and memory is empty */
+    open_scheduler(r);
+    ask(r, q, 0, 300);
+    assert_int_equal(q->answers[0].n_reused, 0);
+    ask(r, q, 0, 410);
+    assert_int_equal(q->failure.code, ERR_NONE);
+    assert_int_equal(q->answers[0].n_reused, 403);
+    free(q);
+    rig_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,6 +422,8 @@ int main(void)
                                         remove_dir),
         cmocka_unit_test_setup_teardown(a_load_may_lose_its_job, make_dir, remove_dir),
         cmocka_unit_test(what_is_reused_is_what_is_told),
+        cmocka_unit_test_setup_teardown(
+            a_longer_beginning_from_disk_takes_the_place_of_the_one_in_memory, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
