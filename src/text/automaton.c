@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum { FIRST_SIZE = 256, WRAP_NODES = 6 };
 
@@ -401,6 +402,13 @@ static int make_classes(struct compiler *c)
     return 0;
 }
 
+static int draw_secret(struct compiler *c)
+{
+    if (getrandom(c->a->secret, sizeof c->a->secret, 0) != (ssize_t)sizeof c->a->secret)
+        return err_set(c->err, ERR_IO, "no random numbers");
+    return 0;
+}
+
 /* ---- the whole ---- */
 
 int automaton_new(struct automaton **out, const struct grammar *g, int root, struct err *err)
@@ -411,7 +419,9 @@ int automaton_new(struct automaton **out, const struct grammar *g, int root, str
     c.a = calloc(1, sizeof *c.a);
     if (!c.a) return err_set(err, ERR_LIMIT, "no memory for a grammar");
     c.a->root = root;
-    int rc = emit_rules(&c) || analyse(&c) || order_rules(&c) || make_classes(&c) ? -1 : 0;
+    int rc = emit_rules(&c) || analyse(&c) || order_rules(&c) || make_classes(&c) || draw_secret(&c)
+                 ? -1
+                 : 0;
     free(c.bodies);
     if (rc)
         automaton_free(c.a);

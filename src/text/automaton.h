@@ -4,11 +4,11 @@
  * Compiling is linear in the size of the program, which is bounded (AUTOMATON_MAX_SIZE: ERR_LIMIT). Refused
  * with ERR_ARGUMENT: a rule that is not defined; a rule that calls itself before it has read anything (left
  * recursion); a grammar that no text matches. What can never lead to a match is taken out, so that a matcher
- * is never in a dead end. */
+ * is never in a dead end. ERR_IO: the system gives no random numbers. */
 #pragma once
 #include "text/grammar.h"
 
-enum { AUTOMATON_MAX_SIZE = 1 << 18 };
+enum { AUTOMATON_MAX_SIZE = 1 << 18, AUTOMATON_SECRET_SIZE = 192 };
 
 enum op {
     OP_FAIL,
@@ -35,6 +35,7 @@ struct automaton {
     int n_classes;
     uint64_t *sets; /* [n_sets, GRAMMAR_WORDS] bits of classes */
     int n_sets;
+    uint8_t secret[AUTOMATON_SECRET_SIZE]; /* random; of the keys of states (matcher_key) */
 };
 
 MUST_USE int automaton_new(struct automaton **out, const struct grammar *g, int root,

@@ -65,5 +65,6 @@ void constraint_end(struct constraint_run *r); /* takes NULL */
 /* Bits of the tokens that may come next: borrowed until the next call for the constraint; NULL: all may. */
 MUST_USE int constraint_mask(struct constraint_run *r, const uint64_t **mask, struct err *err);
 
-/* Goes on by a token of the mask. 1: the answer is complete, and nothing but EOS can follow. */
+/* Goes on by a token of the mask; another one fails, as does one that leaves too much open. 1: the answer is complete,
+ * and nothing but EOS can follow. */
 MUST_USE int constraint_token(struct constraint_run *r, int id, struct err *err);

@@ -36,10 +36,11 @@ struct edge {
 
 /* What is stored. A set's pairs refer to sets before it. */
 struct store {
-    struct pair *pairs; /* [MAX_PAIRS] */
-    struct set *sets;   /* [MAX_SETS] */
-    int32_t *slots;     /* [SET_SLOTS] hash table: a set + 1; 0: none */
-    struct edge *edges; /* [MAX_EDGES] */
+    const uint8_t *secret; /* of the automaton */
+    struct pair *pairs;    /* [MAX_PAIRS] */
+    struct set *sets;      /* [MAX_SETS] */
+    int32_t *slots;        /* [SET_SLOTS] hash table: a set + 1; 0: none */
+    struct edge *edges;    /* [MAX_EDGES] */
     int n_pairs, n_sets, n_edges;
 };
 
@@ -89,7 +90,8 @@ static int sort_pairs(struct pair *pairs, int n)
     return kept;
 }
 
-/* A sum, so that the order of the pairs, which hangs on numbers of sets, does not count. */
+/* A sum, so that the order of the pairs, which hangs on numbers of sets, does not count. What is summed up hangs on
+ * the secret: whoever writes grammars cannot look for two sets with the same sum. */
 static struct matcher_key key_of(const struct store *s, const struct pair *pairs, int n)
 {
     struct matcher_key key = {{(uint64_t)n, 0}};
@@ -98,7 +100,8 @@ static struct matcher_key key_of(const struct store *s, const struct pair *pairs
             uint64_t place;
             struct matcher_key back;
         } one = {(uint64_t)pairs[i].place, s->sets[pairs[i].back].key};
-        XXH128_hash_t h = XXH3_128bits(&one, sizeof one);
+        XXH128_hash_t h =
+            XXH3_128bits_withSecret(&one, sizeof one, s->secret, AUTOMATON_SECRET_SIZE);
         key.half[0] += h.low64;
         key.half[1] += h.high64;
     }
@@ -450,6 +453,7 @@ int matcher_new(struct matcher **out, const struct automaton *a, struct err *err
     *out = NULL;
     if (!m) return err_set(err, ERR_LIMIT, "no memory for a matcher");
     m->a = a;
+    m->store.secret = a->secret;
     m->store.pairs = malloc(MAX_PAIRS * sizeof *m->store.pairs);
     m->store.sets = malloc(MAX_SETS * sizeof *m->store.sets);
     m->store.slots = malloc(SET_SLOTS * sizeof *m->store.slots);

@@ -37,7 +37,9 @@ MUST_USE int matcher_symbol(struct matcher *m, int symbol, struct err *err);
 bool matcher_may_end(const struct matcher *m);
 bool matcher_must_end(const struct matcher *m);
 
-/* What may follow depends on this alone: equal for equal states, also of other matchers of the automaton. */
+/* What may follow depends on this alone: equal for equal states, also of other matchers of the automaton; another
+ * automaton of the same grammar has other keys. Different states have different ones but for chance, one in 2^128,
+ * which no text or grammar can help (automaton.secret). */
 struct matcher_key {
     uint64_t half[2];
 };

@@ -146,6 +146,32 @@ static void masks_are_those_of_each_token_alone(void **state)
     free(bits);
 }
 
+/* Who writes a grammar does not know the keys of its states. */
+static void keys_of_states_cannot_be_known_beforehand(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "x", "xy"};
+    struct automaton *a[2];
+    struct matcher *m[2] = {NULL, NULL};
+    struct err err = {0};
+    for (int i = 0; i < 2; i++)
+        if (accept_compile(&a[i], SOURCE_REGEX, "xyz", &err) || matcher_new(&m[i], a[i], &err))
+            fail_msg("%s", err.message);
+    for (size_t t = 0; t < COUNT(texts); t++) {
+        struct matcher_key keys[2];
+        for (int i = 0; i < 2; i++) {
+            if (matcher_restart(m[i], &err)) fail_msg("%s", err.message);
+            assert_int_equal(matcher_bytes(m[i], texts[t], strlen(texts[t]), &err), 1);
+            keys[i] = matcher_key(m[i]);
+        }
+        assert_true(keys[0].half[0] != keys[1].half[0] && keys[0].half[1] != keys[1].half[1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        matcher_free(m[i]);
+        automaton_free(a[i]);
+    }
+}
+
 static void half_a_character_is_allowed_where_it_can_be_completed(void **state)
 {
     (void)state;
@@ -272,6 +298,31 @@ static void reasoning_is_free_but_for_eos_and_calls(void **state)
         fail_msg("%s", err.message);
     assert_true(has(mask, world.ids.eos)); /* nothing at all would do */
     constraint_end(run);
+    constraint_drop(c);
+}
+
+static void a_token_beside_the_mask_fails_the_answer_alone(void **state)
+{
+    (void)state;
+    struct constraint_spec spec = {.kind = CONSTRAINT_REGEX, .text = "a+", .size = 2};
+    struct constraint *c = make(&spec);
+    struct constraint_run *one = NULL, *other = NULL;
+    const uint64_t *mask = NULL;
+    struct err err = {0}, wrong = {0};
+    int id = 0;
+    if (constraint_begin(&one, c, false, &err) || constraint_begin(&other, c, false, &err) ||
+        constraint_mask(one, &mask, &err))
+        fail_msg("%s", err.message);
+    while (has(mask, id) || tokenizer_is_added(world.tokenizer, id))
+        id++;
+    assert_int_equal(constraint_token(one, id, &wrong), -1);
+    if (!strstr(wrong.message, "is not one that the answer may have"))
+        fail_msg("%s", wrong.message);
+    for (id = 0; !has(mask, id); id++)
+        ;
+    assert_int_equal(constraint_token(other, id, &err), 0);
+    constraint_end(one);
+    constraint_end(other);
     constraint_drop(c);
 }
 
@@ -595,9 +646,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masks_are_those_of_each_token_alone),
+        cmocka_unit_test(keys_of_states_cannot_be_known_beforehand),
         cmocka_unit_test(half_a_character_is_allowed_where_it_can_be_completed),
         cmocka_unit_test(a_choice_is_one_of_its_strings_and_ends),
         cmocka_unit_test(reasoning_is_free_but_for_eos_and_calls),
+        cmocka_unit_test(a_token_beside_the_mask_fails_the_answer_alone),
         cmocka_unit_test(masks_are_the_same_kept_or_new),
         cmocka_unit_test(kept_masks_tell_surroundings_apart),
         cmocka_unit_test(calls_are_what_the_tools_want),
