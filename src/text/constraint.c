@@ -142,6 +142,24 @@ static int make_masks(struct constraint *c, struct err *err)
     return 0;
 }
 
+/* Byte tokens see to it that some token fits; a vocabulary without them fails the answer, no more. */
+static int check_mask(const struct constraint *c, const uint64_t *bits, struct err *err)
+{
+    for (int i = 0; i < c->trie->n_words; i++)
+        if (bits[i]) return 0;
+    return err_set(err, ERR_UNSUPPORTED, "no token of the vocabulary fits what the answer must be");
+}
+
+/* Makes the mask of the matcher's state in room i. */
+static int make_mask(struct constraint *c, struct matcher *m, int i, struct err *err)
+{
+    uint64_t *bits = c->bits + (size_t)i * (size_t)c->trie->n_words;
+    c->kept[i].used = 0;
+    if (matcher_mask(m, c->trie, bits, err) || check_mask(c, bits, err)) return -1;
+    c->kept[i] = (struct kept_mask){matcher_key(m), ++c->clock};
+    return 0;
+}
+
 int constraint_new(struct constraint **out, const struct constraint_spec *spec,
                    const struct token_trie *trie, struct err *err)
 {
@@ -155,7 +173,7 @@ int constraint_new(struct constraint **out, const struct constraint_spec *spec,
     c->trie = trie;
     if (compile(c, spec, err) || matcher_new(&c->idle, c->automaton, err)) goto fail;
     c->takes_nothing = matcher_may_end(c->idle);
-    if (make_masks(c, err)) goto fail;
+    if (make_masks(c, err) || make_mask(c, c->idle, 0, err)) goto fail;
     *out = c;
     return 0;
 
@@ -228,14 +246,6 @@ static int find_kept(const struct constraint *c, struct matcher_key key, bool *f
     return oldest;
 }
 
-/* Byte tokens see to it that some token fits; a vocabulary without them fails the answer, no more. */
-static int check_mask(const struct constraint *c, const uint64_t *bits, struct err *err)
-{
-    for (int i = 0; i < c->trie->n_words; i++)
-        if (bits[i]) return 0;
-    return err_set(err, ERR_UNSUPPORTED, "no token of the vocabulary fits what the answer must be");
-}
-
 int constraint_mask(struct constraint_run *r, const uint64_t **mask, struct err *err)
 {
     struct constraint *c = r->c;
@@ -244,15 +254,9 @@ int constraint_mask(struct constraint_run *r, const uint64_t **mask, struct err 
         return 0;
     }
     bool found;
-    struct matcher_key key = matcher_key(r->matcher);
-    int i = find_kept(c, key, &found);
-    uint64_t *bits = c->bits + (size_t)i * (size_t)c->trie->n_words;
-    *mask = bits;
-    if (!found) {
-        c->kept[i].used = 0;
-        if (matcher_mask(r->matcher, c->trie, bits, err) || check_mask(c, bits, err)) return -1;
-        c->kept[i].key = key;
-    }
+    int i = find_kept(c, matcher_key(r->matcher), &found);
+    *mask = c->bits + (size_t)i * (size_t)c->trie->n_words;
+    if (!found) return make_mask(c, r->matcher, i, err);
     c->kept[i].used = ++c->clock;
     return 0;
 }

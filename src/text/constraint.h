@@ -51,7 +51,9 @@ struct constraint_run;
 
 /* spec is not needed afterwards; trie is borrowed. ERR_ARGUMENT, ERR_UNSUPPORTED and ERR_LIMIT tell what is wrong with
  * the spec (text/schema.h, regex.h, ebnf.h, automaton.h). ERR_UNSUPPORTED too for a vocabulary
- * without EOS, or tools and one without the marker. */
+ * without EOS, or tools and one without the marker, or none for how an answer may begin. The first mask is made here,
+ * so that a spec that takes too much work for it (MATCHER_MASK_WORK) is refused before an answer begins; later ones
+ * may still fail their answer. */
 MUST_USE int constraint_new(struct constraint **out, const struct constraint_spec *spec,
                             const struct token_trie *trie, struct err *err);
 struct constraint *constraint_hold(struct constraint *c);

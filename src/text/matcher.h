@@ -8,7 +8,8 @@
  *
  * Work is bounded by counts, not by time: a byte by MATCHER_MAX_WORK places looked at, a mask by
  * MATCHER_MASK_WORK for the steps it takes, each counted once; past them ERR_LIMIT. Whether that comes depends
- * on the grammar and the text alone, not on what is stored. One thread uses a matcher. */
+ * on the grammar and the text alone, not on what is stored. The limit of a mask is some milliseconds; the masks of
+ * ordinary forms take up to a tenth of it with 129,280 tokens (bench/mask.c). One thread uses a matcher. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +19,7 @@
 #include "text/automaton.h"
 #include "text/token_trie.h"
 
-enum { MATCHER_MAX_WORK = 1 << 15, MATCHER_MASK_WORK = 1 << 22 };
+enum { MATCHER_MAX_WORK = 1 << 15, MATCHER_MASK_WORK = 1 << 18 };
 
 struct matcher;
 

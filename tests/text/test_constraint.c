@@ -357,6 +357,50 @@ static void masks_are_the_same_kept_or_new(void **state)
     constraint_drop(warm);
 }
 
+/* Behind `begin`, texts without one of the letters, and one of some digits: a state for every set of letters. */
+static void add_wide(struct buf *out, const char *begin)
+{
+    buf_printf(out, "%s(?:", begin);
+    for (char letter = 'a'; letter <= 'j'; letter++)
+        for (char digit = '1'; digit <= '9'; digit++)
+            buf_printf(out, "%s[^%c]*%c", letter == 'a' && digit == '1' ? "" : "|", letter, digit);
+    buf_add_str(out, ")");
+}
+
+static void masks_that_take_too_much_work_are_refused(void **state)
+{
+    (void)state;
+    static const char *const begins[] = {"", "<<<"};
+    for (size_t i = 0; i < COUNT(begins); i++) {
+        struct buf regex;
+        struct constraint *c = NULL;
+        struct constraint_run *run = NULL;
+        struct err err = {0};
+        const uint64_t *mask = NULL;
+        buf_init(&regex, 4096);
+        add_wide(&regex, begins[i]);
+        struct constraint_spec spec = {
+            .kind = CONSTRAINT_REGEX, .text = buf_text(&regex), .size = regex.size};
+        int rc = constraint_new(&c, &spec, world.trie, &err);
+        assert_int_equal(rc, i == 0 ? -1 : 0); /* the first mask; one behind it */
+        for (int k = 0; k < 3 && rc == 0; k++) {
+            struct ids ids;
+            ids_init(&ids, 8);
+            if (k == 0 && constraint_begin(&run, c, false, &err)) fail_msg("%s", err.message);
+            if (tokenizer_encode(world.tokenizer, "<", 1, false, &ids, &err) ||
+                constraint_mask(run, &mask, &err) || constraint_token(run, ids.data[0], &err))
+                fail_msg("%s", err.message);
+            ids_fini(&ids);
+        }
+        if (rc == 0) assert_int_equal(constraint_mask(run, &mask, &err), -1);
+        assert_int_equal(err.code, ERR_LIMIT);
+        if (!strstr(err.message, "takes too much work")) fail_msg("%s", err.message);
+        constraint_end(run);
+        constraint_drop(c);
+        buf_fini(&regex);
+    }
+}
+
 /* The mask behind a text, in malloc'd memory. */
 static uint64_t *mask_behind(struct constraint *c, const char *text)
 {
@@ -652,6 +696,7 @@ int main(void)
         cmocka_unit_test(reasoning_is_free_but_for_eos_and_calls),
         cmocka_unit_test(a_token_beside_the_mask_fails_the_answer_alone),
         cmocka_unit_test(masks_are_the_same_kept_or_new),
+        cmocka_unit_test(masks_that_take_too_much_work_are_refused),
         cmocka_unit_test(kept_masks_tell_surroundings_apart),
         cmocka_unit_test(calls_are_what_the_tools_want),
         cmocka_unit_test(the_form_of_calls_follows_what_is_asked),
