@@ -339,7 +339,7 @@ static int collect(struct cache_disk *d, const struct cache_tenant *t, const int
 {
     uint8_t owner[HMAC_BYTES];
     int n_likely = 0;
-    cache_owner(d->secret, t->group, owner);
+    cache_owner(d->secret, t, owner);
     pthread_mutex_lock(&d->lock);
     for (int i = 0; i < d->index.n_files && !d->stats.off; i++) {
         const struct cache_name *name = &d->index.files[i].name;
@@ -381,7 +381,7 @@ bool cache_disk_name(struct cache_disk *d, const struct cache_tenant *t, const i
     *out = (struct cache_name){.n_tokens = n, .last_token = ids[n - 1]};
     cache_keys_begin(&keys, d->secret, &d->model, t);
     cache_keys_at(&keys, ids, n, out->key);
-    cache_owner(d->secret, t->group, out->owner);
+    cache_owner(d->secret, t, out->owner);
     pthread_mutex_lock(&d->lock);
     bool wanted = !d->stats.off && !cache_index_find(&d->index, out->key);
     pthread_mutex_unlock(&d->lock);

@@ -9,7 +9,7 @@
  *
  * At the start the directory is scanned: parts go, and so does what is damaged or not of this secret. Other
  * names are left alone. At most DISK_MAX_FILES entries and max_bytes are kept; what goes is decided as in memory
- * (engine/prefix_cache.h), owners being the groups and the order at the start that of the last use.
+ * (engine/prefix_cache.h), with owners for groups (struct cache_tenant), in the order of the last use at the start.
  *
  * A bad entry is a miss, is removed, and is logged once. What the system refuses (no space, an I/O error) ends
  * the use of the directory, is logged once, and hurts nobody else.

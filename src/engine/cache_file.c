@@ -31,11 +31,12 @@ static void put(uint8_t *p, int n, uint64_t x)
         p[i] = (uint8_t)(x >> 8 * i);
 }
 
-void cache_owner(const uint8_t secret[CACHE_SECRET], unsigned group, uint8_t out[HMAC_BYTES])
+void cache_owner(const uint8_t secret[CACHE_SECRET], const struct cache_tenant *t,
+                 uint8_t out[HMAC_BYTES])
 {
     struct hmac h;
     hmac_init(&h, secret, CACHE_SECRET);
-    hmac_number(&h, "owner", group);
+    hmac_field(&h, "owner", t->owner, sizeof t->owner);
     hmac_end(&h, out);
 }
 

@@ -5,7 +5,7 @@
  *   8  4  version (1)
  *  12  4  the entry's last token
  *  16 32  its key (engine/cache_key.h), under the directory's secret
- *  48 32  its owner: the group, under the secret
+ *  48 32  its owner (struct cache_tenant), under the secret
  *  80  8  its tokens
  *  88  8  bytes of the session file
  *  96 32  HMAC-SHA-256, under the secret, over a tag, the 96 bytes before and the session file's head; which has
@@ -26,7 +26,8 @@ struct cache_name {
     int32_t last_token;
 };
 
-void cache_owner(const uint8_t secret[CACHE_SECRET], unsigned group, uint8_t out[HMAC_BYTES]);
+void cache_owner(const uint8_t secret[CACHE_SECRET], const struct cache_tenant *t,
+                 uint8_t out[HMAC_BYTES]);
 
 /* The head of an entry, before its session file, which has been sealed. */
 void cache_file_head(uint8_t out[CACHE_FILE_HEAD], const uint8_t secret[CACHE_SECRET],

@@ -1,13 +1,13 @@
 #include "engine/cache_key.h"
 
-enum { KEY_VERSION = 1 };
+enum { KEY_VERSION = 2 };
 
 void cache_keys_begin(struct cache_keys *k, const uint8_t secret[CACHE_SECRET],
                       const struct state_identity *model, const struct cache_tenant *t)
 {
     hmac_init(&k->fields, secret, CACHE_SECRET);
     hmac_number(&k->fields, "prefix", KEY_VERSION);
-    hmac_number(&k->fields, "group", t->group);
+    hmac_field(&k->fields, "owner", t->owner, sizeof t->owner);
     hmac_field(&k->fields, "scope", t->scope, sizeof t->scope);
     hmac_field(&k->fields, "model", model->model, sizeof model->model);
     hmac_number(&k->fields, "mode", model->mode);

@@ -1,7 +1,7 @@
 /* Keys of cached prefixes: who may use one, of which model it is, and which tokens it stands for.
  * Source: docs/spec, security and reliability, rules T1, T2.
  *
- * A key is HMAC-SHA-256 under a secret, over fields with tag and length: group and scope of the tenant, digest,
+ * A key is HMAC-SHA-256 under a secret, over fields with tag and length: owner and scope of the tenant, digest,
  * numeric mode, row type, MTP and layout of the model, versions of this list and of the state, the number of
  * tokens, and a keyed hash over all of them. Without the secret nobody can find a key, or two texts with the same
  * one. */
@@ -9,10 +9,12 @@
 #include "base/hmac.h"
 #include "engine/state_file.h"
 
-/* Who a prefix belongs to; nobody else ever meets it. Budgets are shared out between groups. */
+/* Who a prefix belongs to; nobody else ever meets it. Budgets are shared out between groups in memory, between
+ * owners on disk: one of each per API key. */
 struct cache_tenant {
-    unsigned group;    /* as scheduler_job.group: one per API key */
+    unsigned group;    /* as scheduler_job.group; another number after a restart */
     uint8_t scope[32]; /* narrows it: a hash of the key itself, of the user, of a salt */
+    uint8_t owner[32]; /* a hash of what names the group for ever */
 };
 
 /* Of the beginnings of one list of tokens, shorter ones first. */

@@ -11,7 +11,8 @@
 
 struct entry {
     struct entry *next; /* of its group, more tokens */
-    uint8_t key[HMAC_BYTES], scope[32];
+    uint8_t key[HMAC_BYTES];
+    struct cache_tenant tenant;
     struct session *session; /* kept; all its tokens are fed */
     uint64_t last_use;       /* by the group's clock */
     unsigned hits;
@@ -173,7 +174,7 @@ static bool is_likely(const struct entry *e, const struct cache_tenant *t, const
 {
     int fed = session_fed(e->session);
     return fed <= n && ids[fed - 1] == session_tokens(e->session)[fed - 1] &&
-           !memcmp(e->scope, t->scope, sizeof e->scope);
+           !memcmp(e->tenant.scope, t->scope, sizeof t->scope);
 }
 
 /* The longest entry that ids[0, n) begins with. */
@@ -226,7 +227,7 @@ static struct entry *make_entry(const struct session *s, const struct cache_tena
         return NULL;
     }
     session_drop_pending(e->session);
-    memcpy(e->scope, t->scope, sizeof e->scope);
+    e->tenant = *t;
     memcpy(e->key, key, sizeof e->key);
     return e;
 }
@@ -318,14 +319,13 @@ bool prefix_cache_wants_disk(const struct prefix_cache *c, int n_system, int n_i
 /* --- the way out --- */
 
 /* Whose turn it is. */
-static struct entry *next_to_disk(const struct prefix_cache *c, const struct share **owner)
+static struct entry *next_to_disk(const struct prefix_cache *c)
 {
     struct entry *next = NULL;
     for (const struct share *s = c->shares; s && c->n_to_disk; s = s->next)
         for (struct entry *e = s->entries; e; e = e->next) {
             if (!e->to_disk || (next && e->to_disk >= next->to_disk)) continue;
             next = e;
-            *owner = s;
         }
     return next;
 }
@@ -333,13 +333,10 @@ static struct entry *next_to_disk(const struct prefix_cache *c, const struct sha
 /* Begins to copy the next entry that the disk does not have. */
 static void begin_copy(struct prefix_cache *c)
 {
-    const struct share *share = NULL;
-    for (struct entry *e; !c->copied && (e = next_to_disk(c, &share));) {
-        struct cache_tenant t = {.group = share->group};
-        memcpy(t.scope, e->scope, sizeof t.scope);
+    for (struct entry *e; !c->copied && (e = next_to_disk(c));) {
         c->write = (struct disk_request){.kind = DISK_WRITE};
-        if (cache_disk_name(c->disk, &t, session_tokens(e->session), session_fed(e->session),
-                            &c->write.name) &&
+        if (cache_disk_name(c->disk, &e->tenant, session_tokens(e->session),
+                            session_fed(e->session), &c->write.name) &&
             state_copy_begin(&c->copy, e->session, &c->model, NULL) == 0)
             c->copied = e;
         else

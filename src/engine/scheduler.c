@@ -72,6 +72,7 @@ static struct cache_tenant tenant_of(const struct scheduler_job *job)
 {
     struct cache_tenant t = {.group = job->group};
     memcpy(t.scope, job->scope, sizeof t.scope);
+    memcpy(t.owner, job->owner, sizeof t.owner);
     return t;
 }
 

@@ -50,6 +50,7 @@ struct scheduler_job {
     uint64_t seed;
     unsigned group;
     uint8_t scope[32]; /* narrows the group for the cache: struct cache_tenant */
+    uint8_t owner[32]; /* the group on disk, likewise */
     int n_system;      /* tokens of its system text (engine_system_length); 0: unknown */
     bool no_cache;     /* neither look in the cache nor leave anything there */
     int priority;      /* a higher one begins first */

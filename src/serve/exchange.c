@@ -417,6 +417,15 @@ static int reserve(struct exchange *x)
     return 0;
 }
 
+/* The key's name: the numbers of groups and the keys themselves change. */
+static void set_owner(struct scheduler_job *job, const struct key *key)
+{
+    struct hmac h;
+    hmac_init(&h, "owner", 5);
+    if (key) hmac_field(&h, "name", key->name, strlen(key->name));
+    hmac_end(&h, job->owner);
+}
+
 static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids *prompt,
                       struct exchange_part *part)
 {
@@ -424,6 +433,7 @@ static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids 
     job->ids = prompt->data;
     job->n_ids = (int)prompt->n;
     job->group = x->pass.group;
+    set_owner(job, x->pass.key);
     job->priority = x->pass.key ? x->pass.key->priority : 0;
     job->n_system = engine_system_length(x->server->engine, job->ids, job->n_ids);
     job->cancel = &x->cancel;

@@ -423,7 +423,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_load_may_lose_its_job, make_dir, remove_dir),
         cmocka_unit_test(what_is_reused_is_what_is_told),
         cmocka_unit_test_setup_teardown(
-            a_longer_beginning_from_disk_takes_the_place_of_the_one_in_memory, make_dir, remove_dir),
+            a_longer_beginning_from_disk_takes_the_place_of_the_one_in_memory, make_dir,
+            remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

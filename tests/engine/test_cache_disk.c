@@ -23,7 +23,7 @@
 
 enum { LONGEST = 500, PATH = 256 };
 
-static const struct cache_tenant ALICE = {1, {1}}, BOB = {2, {2}};
+static const struct cache_tenant ALICE = {1, {1}, {1}}, BOB = {2, {2}, {2}};
 static char dir[] = "/tmp/tenon-cache-XXXXXX";
 
 /* --- the directory --- */
@@ -200,11 +200,11 @@ static void a_restart_finds_what_was_written(void **state)
     assert_int_equal(loaded(r, &ALICE, 7, 300), 130);
     assert_int_equal(loaded(r, &ALICE, 8, 300), 0);
     assert_int_equal(loaded(r, &BOB, 7, 300), 0);
-    struct cache_tenant user = ALICE, group = ALICE;
+    struct cache_tenant user = ALICE, owner = ALICE;
     user.scope[31]++;
-    group.group++;
+    owner.owner[31]++;
     assert_int_equal(loaded(r, &user, 7, 300), 0);
-    assert_int_equal(loaded(r, &group, 7, 300), 0);
+    assert_int_equal(loaded(r, &owner, 7, 300), 0);
     assert_int_equal(loaded(r, &BOB, 8, 300), 50);
     struct session *warm = load(r, &ALICE, 7, 400), *cold = fed(r, 7, 300);
     assert_int_equal(session_fed(warm), 300);
@@ -449,6 +449,32 @@ static void the_budget_holds_and_owners_share_it(void **state)
     rig_close(r);
 }
 
+/* Groups are numbered anew at every start. */
+static void owners_keep_entries_and_shares_under_another_number(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open();
+    struct cache_tenant alice = ALICE, bob = BOB;
+    store(r, &ALICE, 100, 100);
+    uint64_t each = disk(r).bytes;
+    r->o.disk = 6 * each + each / 2;
+    for (int i = 0; i < 2; i++)
+        store(r, &ALICE, i, 100);
+    store(r, &BOB, 50, 100);
+    reopen(r);
+    alice.group = BOB.group;
+    bob.group = ALICE.group;
+    assert_int_equal(loaded(r, &alice, 0, 200), 100);
+    assert_int_equal(loaded(r, &bob, 50, 200), 100);
+    assert_int_equal(loaded(r, &bob, 0, 200), 0);
+    for (int i = 0; i < 10; i++)
+        store(r, &bob, i, 100);
+    assert_int_equal(disk(r).n_files, 6);
+    assert_int_equal(
+        loaded(r, &alice, 100, 200) + loaded(r, &alice, 0, 200) + loaded(r, &alice, 1, 200), 300);
+    rig_close(r);
+}
+
 static void no_space_ends_the_disk_and_nothing_else(void **state)
 {
     (void)state;
@@ -565,6 +591,7 @@ int main(void)
         TEST(another_model_or_mode_finds_nothing),
         TEST(foreign_files_are_left_alone),
         TEST(the_budget_holds_and_owners_share_it),
+        TEST(owners_keep_entries_and_shares_under_another_number),
         TEST(no_space_ends_the_disk_and_nothing_else),
         TEST(an_unsafe_directory_is_refused),
         TEST(a_kill_while_writing_leaves_good_entries_only),

@@ -12,7 +12,7 @@
 
 enum { LONGEST = 4000, EVERY = 100 };
 
-static const struct cache_tenant ALICE = {1, {1}}, BOB = {2, {2}};
+static const struct cache_tenant ALICE = {1, {1}, {1}}, BOB = {2, {2}, {2}};
 
 struct rig {
     struct bench_model b;
