@@ -199,7 +199,9 @@ static bool make_room(struct cache_disk *d, const struct cache_name *name, uint6
     while (fits &&
            (d->index.bytes > d->max_bytes - bytes || d->index.n_files == d->index.capacity)) {
         char file[NAME_MAX_BYTES];
-        f = cache_index_victim(&d->index, name->owner, bytes);
+        f = d->index.bytes > d->max_bytes - bytes
+                ? cache_index_victim(&d->index, INDEX_BYTES, name->owner, bytes)
+                : cache_index_victim(&d->index, INDEX_FILES, name->owner, 1);
         fits = f != NULL;
         if (!f) break;
         name_file(file, &f->name, ENTRY);
@@ -524,7 +526,7 @@ static int scan(struct cache_disk *d, struct err *err)
     free(list);
     while (d->index.bytes > d->max_bytes) {
         char file[NAME_MAX_BYTES];
-        struct cached_file *f = cache_index_victim(&d->index, NULL, 0);
+        struct cached_file *f = cache_index_victim(&d->index, INDEX_BYTES, NULL, 0);
         name_file(file, &f->name, ENTRY);
         unlinkat(d->dir_fd, file, 0);
         cache_index_remove(&d->index, f);

@@ -68,28 +68,28 @@ void cache_index_use(struct cache_index *x, struct cached_file *f)
     f->last_use = ++x->owners[f->owner].clock;
 }
 
-static int fullest_owner(const struct cache_index *x, const uint8_t asks[HMAC_BYTES],
-                         uint64_t wanted)
+static int fullest_owner(const struct cache_index *x, enum index_measure by,
+                         const uint8_t asks[HMAC_BYTES], uint64_t wanted)
 {
     int fullest = -1;
     uint64_t most =
         asks ? wanted : 0; /* an owner without files, until one is found that has more */
     for (int i = 0; i < x->n_owners; i++) {
         const struct cache_owner *o = &x->owners[i];
-        uint64_t bytes = o->bytes;
+        uint64_t has = by == INDEX_BYTES ? o->bytes : (uint64_t)o->n_files;
         if (!o->n_files) continue;
-        if (asks && hmac_equal(o->tag, asks)) bytes += wanted;
-        if (bytes < most || (bytes == most && fullest >= 0)) continue;
-        most = bytes;
+        if (asks && hmac_equal(o->tag, asks)) has += wanted;
+        if (has < most || (has == most && fullest >= 0)) continue;
+        most = has;
         fullest = i;
     }
     return fullest;
 }
 
-struct cached_file *cache_index_victim(struct cache_index *x, const uint8_t owner[HMAC_BYTES],
-                                       uint64_t bytes)
+struct cached_file *cache_index_victim(struct cache_index *x, enum index_measure by,
+                                       const uint8_t owner[HMAC_BYTES], uint64_t wanted)
 {
-    int fullest = fullest_owner(x, owner, bytes);
+    int fullest = fullest_owner(x, by, owner, wanted);
     struct cached_file *worst = NULL;
     double most = -1;
     for (int i = 0; i < x->n_files && fullest >= 0; i++) {

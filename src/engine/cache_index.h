@@ -35,7 +35,9 @@ void cache_index_add(struct cache_index *x, const struct cache_name *name, uint6
 void cache_index_remove(struct cache_index *x, struct cached_file *f);
 void cache_index_use(struct cache_index *x, struct cached_file *f); /* a hit */
 
-/* The file that goes when `owner` wants room for that many bytes (NULL: the directory is too full). NULL: that
- * owner has most then, and no file. */
-struct cached_file *cache_index_victim(struct cache_index *x, const uint8_t owner[HMAC_BYTES],
-                                       uint64_t bytes);
+enum index_measure { INDEX_BYTES, INDEX_FILES };
+
+/* The file that goes when `owner` wants room for that many bytes, or files (NULL: the directory is too full). NULL:
+ * that owner has most then, and no file. */
+struct cached_file *cache_index_victim(struct cache_index *x, enum index_measure by,
+                                       const uint8_t owner[HMAC_BYTES], uint64_t wanted);

@@ -25,6 +25,7 @@ struct share {
     unsigned group;
     struct entry *entries; /* fewest tokens first; never NULL between calls */
     size_t bytes;
+    int n_entries;
     uint64_t clock;
 };
 
@@ -115,6 +116,7 @@ static void drop_entry(struct prefix_cache *c, struct share *share, struct entry
     session_free(e->session);
     free(e);
     share->bytes -= before - kv_pool_kept(c->pool);
+    share->n_entries--;
     c->stats.n_entries--;
 }
 
@@ -132,17 +134,20 @@ static struct entry *worst_entry(const struct share *share)
     return worst;
 }
 
-/* Makes one entry go, for `wanted` bytes of group `asks` (NULL: of nobody). False when the one that has to give
- * is that group, and it has nothing. */
-static bool evict(struct prefix_cache *c, const struct share *asks, size_t wanted)
+enum measure { BYTES, ENTRIES };
+
+/* Makes one entry go, for `wanted` bytes or entries of group `asks` (NULL: of nobody). False when the one that has
+ * to give is that group, and it has nothing. */
+static bool evict(struct prefix_cache *c, enum measure by, const struct share *asks, size_t wanted)
 {
     struct share *fullest = NULL;
     size_t most = 0;
     for (struct share *s = c->shares; s; s = s->next) {
-        size_t bytes = s->bytes + (s == asks ? wanted : 0);
-        if (fullest && bytes <= most) continue;
+        size_t has = by == BYTES ? s->bytes : (size_t)s->n_entries;
+        if (s == asks) has += wanted;
+        if (fullest && has <= most) continue;
         fullest = s;
-        most = bytes;
+        most = has;
     }
     if (!fullest || !fullest->entries) return false;
     drop_entry(c, fullest, worst_entry(fullest));
@@ -153,7 +158,7 @@ static bool evict(struct prefix_cache *c, const struct share *asks, size_t wante
 void prefix_cache_limit(struct prefix_cache *c, size_t bytes)
 {
     c->limit = bytes < c->o.memory ? bytes : c->o.memory;
-    while (kv_pool_kept(c->pool) > c->limit && evict(c, NULL, 0))
+    while (kv_pool_kept(c->pool) > c->limit && evict(c, BYTES, NULL, 0))
         ;
     drop_empty_shares(c);
 }
@@ -237,10 +242,9 @@ static bool make_room(struct prefix_cache *c, const struct share *share, const s
 {
     for (;;) {
         size_t wanted = kv_keep_bytes(session_kv(e->session)), kept = kv_pool_kept(c->pool);
-        if (wanted <= c->limit && kept <= c->limit - wanted &&
-            c->stats.n_entries < PREFIX_MAX_ENTRIES)
-            return true;
-        if (!evict(c, share, wanted)) return false;
+        bool fits = wanted <= c->limit && kept <= c->limit - wanted;
+        if (fits && c->stats.n_entries < PREFIX_MAX_ENTRIES) return true;
+        if (!(fits ? evict(c, ENTRIES, share, 1) : evict(c, BYTES, share, wanted))) return false;
     }
 }
 
@@ -255,6 +259,7 @@ static void insert(struct prefix_cache *c, struct share *share, struct entry *e)
     session_keep(e->session);
     e->last_use = ++share->clock;
     share->bytes += kv_pool_kept(c->pool) - before;
+    share->n_entries++;
     c->stats.n_entries++;
     c->stats.n_stored++;
 }

@@ -13,7 +13,7 @@
  *
  * Eviction. Groups are equal: when room is wanted, the group that has most gives it, the one that asks counted
  * with what it wants. So a group that holds no more than its share (budget by groups that hold something) loses
- * nothing to the others. Within a group the entry goes that has the most of
+ * nothing to the others. Where PREFIX_MAX_ENTRIES is what is full, entries count instead of bytes. Within a group the entry goes that has the most of
  *     age * bytes / (1 + hits)
  * age: stores and hits of the group since its last use; bytes: what its end sets free, so not the pages that
  * longer or shorter entries share with it. What one group does never shows in what another one finds, but by

@@ -19,6 +19,7 @@
 #include "../support/random.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "engine/cache_index.h"
 #include "engine/prefix_cache.h"
 
 enum { LONGEST = 500, PATH = 256 };
@@ -449,6 +450,25 @@ static void the_budget_holds_and_owners_share_it(void **state)
     rig_close(r);
 }
 
+static void who_has_most_of_what_is_short_gives_it(void **state)
+{
+    (void)state;
+    struct cache_index x;
+    struct cache_name alice = {.owner = {1}}, bob = {.owner = {2}}, carol = {.owner = {3}};
+    assert_int_equal(cache_index_init(&x, 5, NULL), 0);
+    for (uint8_t i = 0; i < 5; i++) {
+        struct cache_name *name = i < 2 ? &alice : &bob;
+        name->key[0] = i;
+        cache_index_add(&x, name, i < 2 ? 100 : 10);
+    }
+    assert_int_equal(cache_index_victim(&x, INDEX_BYTES, bob.owner, 10)->name.owner[0], 1);
+    assert_int_equal(cache_index_victim(&x, INDEX_FILES, bob.owner, 1)->name.key[0], 2);
+    assert_int_equal(cache_index_victim(&x, INDEX_FILES, carol.owner, 1)->name.owner[0], 2);
+    cache_index_remove(&x, cache_index_find(&x, bob.key));
+    assert_int_equal(cache_index_victim(&x, INDEX_FILES, alice.owner, 1)->name.key[0], 0);
+    cache_index_fini(&x);
+}
+
 /* Groups are numbered anew at every start. */
 static void owners_keep_entries_and_shares_under_another_number(void **state)
 {
@@ -591,6 +611,7 @@ int main(void)
         TEST(another_model_or_mode_finds_nothing),
         TEST(foreign_files_are_left_alone),
         TEST(the_budget_holds_and_owners_share_it),
+        TEST(who_has_most_of_what_is_short_gives_it),
         TEST(owners_keep_entries_and_shares_under_another_number),
         TEST(no_space_ends_the_disk_and_nothing_else),
         TEST(an_unsafe_directory_is_refused),

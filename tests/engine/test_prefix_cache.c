@@ -274,6 +274,29 @@ static void one_entry_larger_than_its_share_is_not_kept(void **state)
     rig_close(&r);
 }
 
+/* Small ones, each of another user, against two that have more bytes than all of them. */
+static void a_flood_of_small_entries_leaves_others_their_share(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(1 << 24);
+    struct cache_tenant user = BOB;
+    store(&r, &ALICE, 1, 400);
+    store(&r, &ALICE, 2, 400);
+    struct session *s = fed(&r, 1, PREFIX_MIN);
+    for (int i = 0; i < PREFIX_MAX_ENTRIES + 5; i++) {
+        memcpy(user.scope, &i, sizeof i);
+        prefix_cache_store(r.cache, &user, s, false);
+    }
+    session_free(s);
+    struct prefix_stats stats = prefix_cache_stats(r.cache);
+    assert_int_equal(stats.n_entries, PREFIX_MAX_ENTRIES);
+    assert_int_equal(stats.n_evicted, 7);
+    assert_int_equal(found(&r, &ALICE, 1, 500), 400);
+    assert_int_equal(found(&r, &ALICE, 2, 500), 400);
+    assert_int_equal(found(&r, &user, 1, 500), PREFIX_MIN);
+    rig_close(&r);
+}
+
 static void points_lie_where_the_header_says(void **state)
 {
     (void)state;
@@ -308,6 +331,7 @@ int main(void)
         cmocka_unit_test(the_budget_holds_whatever_comes),
         cmocka_unit_test(a_flood_leaves_others_their_share),
         cmocka_unit_test(one_entry_larger_than_its_share_is_not_kept),
+        cmocka_unit_test(a_flood_of_small_entries_leaves_others_their_share),
         cmocka_unit_test(points_lie_where_the_header_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
