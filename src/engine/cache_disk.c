@@ -126,13 +126,15 @@ static int write_all(int fd, const void *data, size_t size)
 
 /* --- loading --- */
 
+/* -1: errno says why; ELOOP: it is no plain file. */
 static int open_entry(const struct cache_disk *d, const char *file, struct stat *st)
 {
     int fd = openat(d->dir_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return -1;
-    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode)) return fd;
+    int code = fstat(fd, st) ? errno : S_ISREG(st->st_mode) ? 0 : ELOOP;
+    if (code == 0) return fd;
     close(fd);
-    errno = ELOOP;
+    errno = code;
     return -1;
 }
 
@@ -166,7 +168,9 @@ static void load(struct cache_disk *d, struct disk_request *r)
     name_file(file, &r->name, ENTRY);
     int fd = open_entry(d, file, &st);
     if (fd < 0) {
-        forget(d, &r->name, errno == ENOENT ? NULL : strerror(errno));
+        /* Else it is a miss this time: the process has too many files open, or there is no memory. */
+        if (errno == ENOENT || errno == ELOOP)
+            forget(d, &r->name, errno == ENOENT ? NULL : strerror(errno));
         return;
     }
     size_t size = (size_t)st.st_size;
@@ -190,27 +194,39 @@ static void load(struct cache_disk *d, struct disk_request *r)
 
 /* --- writing --- */
 
-/* Makes room for an entry of so many bytes. */
+enum room { ROOM, NO_ROOM, ROOM_LATER };
+
+/* Whether there is room for an entry of so many bytes. ROOM_LATER: one has left the index for it, and has to leave
+ * the disk. */
+static enum room take_victim(struct cache_disk *d, const struct cache_name *name, uint64_t bytes,
+                             struct cache_name *victim)
+{
+    struct cache_index *x = &d->index;
+    if (bytes > d->max_bytes) return NO_ROOM;
+    bool fits = x->bytes <= d->max_bytes - bytes;
+    if (fits && x->n_files < x->capacity) return ROOM;
+    struct cached_file *f = fits ? cache_index_victim(x, INDEX_FILES, name->owner, 1)
+                                 : cache_index_victim(x, INDEX_BYTES, name->owner, bytes);
+    if (!f) return NO_ROOM;
+    *victim = f->name;
+    cache_index_remove(x, f);
+    d->stats.n_evicted++;
+    return ROOM_LATER;
+}
+
+/* Large files take long to go: not under the lock, which the engine's thread takes at every step. */
 static bool make_room(struct cache_disk *d, const struct cache_name *name, uint64_t bytes)
 {
-    struct cached_file *f = NULL;
-    bool fits = bytes <= d->max_bytes;
-    pthread_mutex_lock(&d->lock);
-    while (fits &&
-           (d->index.bytes > d->max_bytes - bytes || d->index.n_files == d->index.capacity)) {
+    for (;;) {
+        struct cache_name victim;
         char file[NAME_MAX_BYTES];
-        f = d->index.bytes > d->max_bytes - bytes
-                ? cache_index_victim(&d->index, INDEX_BYTES, name->owner, bytes)
-                : cache_index_victim(&d->index, INDEX_FILES, name->owner, 1);
-        fits = f != NULL;
-        if (!f) break;
-        name_file(file, &f->name, ENTRY);
+        pthread_mutex_lock(&d->lock);
+        enum room room = take_victim(d, name, bytes, &victim);
+        pthread_mutex_unlock(&d->lock);
+        if (room != ROOM_LATER) return room == ROOM;
+        name_file(file, &victim, ENTRY);
         unlinkat(d->dir_fd, file, 0);
-        cache_index_remove(&d->index, f);
-        d->stats.n_evicted++;
     }
-    pthread_mutex_unlock(&d->lock);
-    return fits;
 }
 
 /* Writes, syncs and renames. 0, or what the system said. */
@@ -457,13 +473,15 @@ static int by_use(const void *a, const void *b)
     return (x->tv_nsec > y->tv_nsec) - (x->tv_nsec < y->tv_nsec);
 }
 
+/* ERR_IO: it cannot be read now, which says nothing about it. */
 static int inspect(const struct cache_disk *d, const char *file, struct found *out, struct err *err)
 {
     uint8_t head[CACHE_FILE_SIGNED];
     char right[NAME_MAX_BYTES];
     struct stat st;
     int fd = open_entry(d, file, &st);
-    if (fd < 0) return err_set(err, ERR_IO, "%s: %s", file, strerror(errno));
+    if (fd < 0)
+        return err_set(err, errno == ELOOP ? ERR_FORMAT : ERR_IO, "%s: %s", file, strerror(errno));
     size_t size = st.st_size < CACHE_FILE_SIGNED ? (size_t)st.st_size : CACHE_FILE_SIGNED;
     int rc = read_all(fd, head, size);
     close(fd);
@@ -484,7 +502,12 @@ static void scan_file(struct cache_disk *d, const char *file, struct found *list
     struct found f;
     if (has_key_name(file, PART)) unlinkat(d->dir_fd, file, 0);
     if (!has_key_name(file, ENTRY)) return;
-    if (inspect(d, file, &f, &err)) {
+    int rc = inspect(d, file, &f, &err);
+    if (rc && err.code == ERR_IO) {
+        log_warn("cache: %s: an entry is left out: %s", d->dir, err.message);
+        return;
+    }
+    if (rc) {
         log_warn("cache: %s: a bad entry is removed: %s", d->dir, err.message);
         unlinkat(d->dir_fd, file, 0);
         d->stats.n_bad++;

@@ -12,7 +12,8 @@
  * (engine/prefix_cache.h), with owners for groups (struct cache_tenant), in the order of the last use at the start.
  *
  * A bad entry is a miss, is removed, and is logged once. What the system refuses (no space, an I/O error) ends
- * the use of the directory, is logged once, and hurts nobody else.
+ * the use of the directory, is logged once, and hurts nobody else; a file that cannot be opened for want of
+ * descriptors or memory is a miss this time, and stays.
  *
  * find, name, submit, take and refuse are for one thread, the engine's. */
 #pragma once

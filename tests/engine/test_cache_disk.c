@@ -520,6 +520,24 @@ static void no_space_ends_the_disk_and_nothing_else(void **state)
     rig_close(r);
 }
 
+static void without_a_free_descriptor_an_entry_is_a_miss_and_stays(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open();
+    struct rlimit all, none;
+    store(r, &ALICE, 6, 100);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    none = (struct rlimit){0, all.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int hit = loaded(r, &ALICE, 6, 200);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    assert_int_equal(hit, 0);
+    assert_int_equal(disk(r).n_bad, 0);
+    assert_false(disk(r).off);
+    assert_int_equal(loaded(r, &ALICE, 6, 200), 100);
+    rig_close(r);
+}
+
 static void an_unsafe_directory_is_refused(void **state)
 {
     (void)state;
@@ -614,6 +632,7 @@ int main(void)
         TEST(who_has_most_of_what_is_short_gives_it),
         TEST(owners_keep_entries_and_shares_under_another_number),
         TEST(no_space_ends_the_disk_and_nothing_else),
+        TEST(without_a_free_descriptor_an_entry_is_a_miss_and_stays),
         TEST(an_unsafe_directory_is_refused),
         TEST(a_kill_while_writing_leaves_good_entries_only),
     };
