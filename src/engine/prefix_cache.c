@@ -438,11 +438,12 @@ void prefix_cache_on_wake(struct prefix_cache *c, void (*wake)(void *ctx), void 
 /* --- the way in --- */
 
 bool prefix_cache_load(struct prefix_cache *c, struct cache_load *load,
-                       const struct cache_tenant *t, const int32_t *ids, int n, int longer_than)
+                       const struct cache_tenant *t, const int32_t *ids, int n, int found)
 {
+    int gain = found && c->o.every / 2 > PREFIX_MIN ? c->o.every / 2 : PREFIX_MIN;
     *load = (struct cache_load){.request.kind = DISK_LOAD};
-    if (longer_than < PREFIX_MIN - 1) longer_than = PREFIX_MIN - 1;
-    if (!c->disk || !cache_disk_find(c->disk, t, ids, n - 1, longer_than, &load->request.name))
+    if (!c->disk || gain >= n - found ||
+        !cache_disk_find(c->disk, t, ids, n - 1, found + gain - 1, &load->request.name))
         return false;
     if (!c->loads) cache_disk_submit(c->disk, &load->request);
     *c->last_load = load;

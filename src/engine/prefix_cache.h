@@ -90,9 +90,11 @@ struct cache_load {
     struct cache_load *next;
 };
 
-/* Begins to load an entry of more than `longer_than` tokens that ids[0, n - 1) begins with. False: there is none. */
+/* Begins to load the longest entry that ids[0, n - 1) begins with. found: tokens of it that memory has; 0: none.
+ * False: there is none, or it has less than every / 2 (and PREFIX_MIN) tokens more than that: feeding these is no
+ * more work than reading all. */
 bool prefix_cache_load(struct prefix_cache *c, struct cache_load *load,
-                       const struct cache_tenant *t, const int32_t *ids, int n, int longer_than);
+                       const struct cache_tenant *t, const int32_t *ids, int n, int found);
 
 /* A load that is over, by prefix_cache_work; NULL: none. The next one waits until prefix_cache_take. */
 struct cache_load *prefix_cache_loaded(struct prefix_cache *c);

@@ -108,7 +108,7 @@ static void keep_state(struct scheduler *s, const struct scheduler_job *job,
     prefix_cache_store(s->o.cache, &t, session, to_disk);
 }
 
-/* Begins to read a longer beginning than the one that was found, if there is one. */
+/* Begins to read a beginning so much longer than the one that was found that it is worth it, if there is one. */
 static bool load_beginning(struct scheduler *s, struct scheduler_job *job)
 {
     struct cache_tenant t = tenant_of(job);

@@ -163,16 +163,22 @@ static void store(struct rig *r, const struct cache_tenant *t, int first, int n)
     settle(r);
 }
 
+static struct session *end_load(struct rig *r, struct cache_load *l)
+{
+    struct timespec moment = {0, 200000};
+    struct cache_load *done;
+    while (!(done = prefix_cache_loaded(r->cache)))
+        if (!prefix_cache_work(r->cache)) nanosleep(&moment, NULL);
+    assert_ptr_equal(done, l);
+    return prefix_cache_take(r->cache, l, r->tokens);
+}
+
 /* What the disk has of a prompt of n; NULL: nothing. */
 static struct session *load(struct rig *r, const struct cache_tenant *t, int first, int n)
 {
-    struct timespec moment = {0, 200000};
-    struct cache_load l, *done;
+    struct cache_load l;
     if (!prefix_cache_load(r->cache, &l, t, text(r, first), n, 0)) return NULL;
-    while (!(done = prefix_cache_loaded(r->cache)))
-        if (!prefix_cache_work(r->cache)) nanosleep(&moment, NULL);
-    assert_ptr_equal(done, &l);
-    return prefix_cache_take(r->cache, &l, r->tokens);
+    return end_load(r, &l);
 }
 
 static int loaded(struct rig *r, const struct cache_tenant *t, int first, int n)
@@ -469,6 +475,27 @@ static void who_has_most_of_what_is_short_gives_it(void **state)
     cache_index_fini(&x);
 }
 
+static void a_load_begins_for_half_a_step_more_than_memory_has(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open();
+    struct cache_load l;
+    store(r, &ALICE, 7, 200);
+    assert_false(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 400, 199));
+    assert_false(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 400, 151));
+    assert_false(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 200, 150)); /* 199 at most */
+    assert_true(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 400, 150));
+    struct session *s = end_load(r, &l);
+    assert_int_equal(session_fed(s), 200);
+    session_free(s);
+    r->o.every = 1; /* then it is PREFIX_MIN */
+    reopen(r);
+    assert_false(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 400, 200 - PREFIX_MIN + 1));
+    assert_true(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 400, 200 - PREFIX_MIN));
+    session_free(end_load(r, &l));
+    rig_close(r);
+}
+
 /* Groups are numbered anew at every start. */
 static void owners_keep_entries_and_shares_under_another_number(void **state)
 {
@@ -630,6 +657,7 @@ int main(void)
         TEST(foreign_files_are_left_alone),
         TEST(the_budget_holds_and_owners_share_it),
         TEST(who_has_most_of_what_is_short_gives_it),
+        TEST(a_load_begins_for_half_a_step_more_than_memory_has),
         TEST(owners_keep_entries_and_shares_under_another_number),
         TEST(no_space_ends_the_disk_and_nothing_else),
         TEST(without_a_free_descriptor_an_entry_is_a_miss_and_stays),
