@@ -41,20 +41,21 @@ class Server:
         self.log.seek(0)
         return self.log.read()
 
-    def post(self, path, body):
+    def post(self, path, body, key=None):
         c = http.client.HTTPConnection(self.host, self.port, timeout=600)
-        c.request("POST", path, json.dumps(body))
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        c.request("POST", path, json.dumps(body), headers)
         answer = c.getresponse()
         data = json.loads(answer.read())
         c.close()
         assert answer.status == 200, data
         return data
 
-    def ask(self, messages, **fields):
+    def ask(self, messages, key=None, **fields):
         """What the message says, and how many tokens of the prompt were there already."""
         body = {"model": "deepseek-chat", "messages": messages, "temperature": 1, "seed": 3,
                 "max_tokens": 24, **fields}
-        data = self.post("/chat/completions", body)
+        data = self.post("/chat/completions", body, key)
         usage = data["usage"]
         hit = usage["prompt_cache_hit_tokens"]
         assert usage["prompt_tokens"] == hit + usage["prompt_cache_miss_tokens"], usage
@@ -181,6 +182,29 @@ def a_restart_finds_it_again():
             assert server.ask(question)[1] == n - 1
 
 
+def a_key_finds_it_again_at_another_place_of_the_file():
+    question = talk("30 - 4?")
+    with tempfile.TemporaryDirectory() as folder:
+        keys = os.path.join(folder, "keys")
+        options = ("--cache-dir", os.path.join(folder, "cache"), "--cache-disk", "64M", "--keys", keys)
+
+        def change(*arguments):
+            return subprocess.run([TENON, "key", *arguments, "-f", keys], capture_output=True,
+                                  text=True, check=True).stdout.strip()
+
+        change("new", "ann")
+        bob = change("new", "bob")
+        with Server(*options) as server:
+            cold, hit, n = server.ask(question, bob)
+            assert hit == 0, hit
+        change("remove", "ann")
+        carol = change("new", "carol")
+        with Server(*options) as server:
+            assert server.ask(question, carol)[1] == 0
+            warm, hit, _ = server.ask(question, bob)
+            assert hit == n - 1 and warm == cold, (hit, n)
+
+
 def without_a_cache_nothing_is_kept():
     with Server("--cache-memory", "0") as server:
         for _ in range(2):
@@ -207,6 +231,7 @@ def main():
                          choices_share_the_prompt):
             run(function, server)
     run(a_restart_finds_it_again)
+    run(a_key_finds_it_again_at_another_place_of_the_file)
     run(without_a_cache_nothing_is_kept)
     return 1 if failed else 0
 
