@@ -36,19 +36,12 @@ static void sync_result(struct parser *p)
     r->n_calls = p->n_calls;
 }
 
-/* Takes over options.tools by reference. */
 static struct parser *new_parser(const struct parse_options *options)
 {
     struct parser *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->options = *options;
     if (p->options.max_bytes == 0) p->options.max_bytes = DEFAULT_MAX;
-    /* jansson counts references in the value itself, also in one that we do not change. */
-    union {
-        const json_t *in;
-        json_t *out;
-    } tools = {.in = options->tools};
-    json_incref(tools.out);
     p->state = options->thinking ? IN_REASONING : IN_CONTENT;
     struct buf *bufs[] = {&p->in,   &p->reasoning, &p->content, &p->pending,
                           &p->name, &p->arguments, &p->value};
@@ -89,11 +82,6 @@ static void free_string(const char *s)
 void parse_free(struct parser *p)
 {
     if (!p) return;
-    union {
-        const json_t *in;
-        json_t *out;
-    } tools = {.in = p->options.tools};
-    json_decref(tools.out);
     json_decref(p->keys);
     for (int i = 0; i < p->n_calls; i++) {
         free_string(p->calls[i].name);

@@ -33,9 +33,10 @@ struct parse_options {
     bool thinking;            /* generation starts inside the reasoning; else after </think> */
     const char *const *stops; /* stop strings, applied to content; copied. 1..256 bytes each */
     int n_stops;
-    const json_t *tools; /* for the types of parameters, as given to prompt_encode; NULL: none.
-                            Kept (its reference count goes up). */
-    size_t max_bytes;    /* cap on all text kept; 0 takes 16 MiB */
+    /* For the types of parameters, as given to prompt_encode; NULL: none. Borrowed until parse_end: parse_free
+     * does not look at it. */
+    const json_t *tools;
+    size_t max_bytes; /* cap on all text kept; 0 takes 16 MiB */
 };
 
 enum parse_kind {

@@ -96,21 +96,21 @@ struct sample {
     const char *trace; /* the events, where they tell more than the result */
 };
 
-static struct parser *open_parser(const struct sample *s, struct trace *trace)
+/* *tools: for the caller to free, with the parser. */
+static struct parser *open_parser(const struct sample *s, struct trace *trace, json_t **tools)
 {
     struct parser *p = NULL;
     struct err err = {0};
-    json_t *tools = NULL;
-    if (s->tools && json_parse(&tools, "tools", s->tools, strlen(s->tools), &err))
+    *tools = NULL;
+    if (s->tools && json_parse(tools, "tools", s->tools, strlen(s->tools), &err))
         fail_msg("%s", err.message);
     struct parse_options o = {.ids = {THINK, END_THINK, DSML, EOS},
                               .thinking = s->thinking,
                               .stops = &s->stop,
                               .n_stops = s->stop ? 1 : 0,
-                              .tools = tools,
+                              .tools = *tools,
                               .max_bytes = 1 << 20};
     assert_int_equal(parse_new(&p, &o, trace_event, trace, &err), 0);
-    json_decref(tools);
     return p;
 }
 
@@ -122,7 +122,8 @@ static struct outcome feed(const struct sample *s, bool (*cut)(void *ctx, size_t
     struct err err = {0};
     buf_init(&trace.text, 1 << 22);
     buf_init(&o.result, 1 << 22);
-    struct parser *p = open_parser(s, &trace);
+    json_t *tools;
+    struct parser *p = open_parser(s, &trace, &tools);
     int rc = 0;
     for (size_t i = 0, n = strlen(s->text); i < n && rc == 0;) {
         int control = control_at(s->text[i]);
@@ -144,6 +145,7 @@ static struct outcome feed(const struct sample *s, bool (*cut)(void *ctx, size_t
     if (trace.last == PARSE_REASONING || trace.last == PARSE_CONTENT) buf_add_str(&trace.text, "}");
     o.trace = trace.text;
     parse_free(p);
+    json_decref(tools);
     return o;
 }
 
@@ -336,12 +338,14 @@ static void spelled_text_gives_the_same(void **state)
             else
                 buf_add_byte(&text, *c);
         }
-        struct parser *p = open_parser(s, &trace);
+        json_t *tools;
+        struct parser *p = open_parser(s, &trace, &tools);
         assert_true(parse_text(p, buf_text(&text), text.size, &err) >= 0);
         assert_int_equal(parse_end(p, s->length ? PARSE_LENGTH : PARSE_STOP, &err), 0);
         print_result(parse_result(p), &result);
         assert_string_equal(buf_text(&result), s->want);
         parse_free(p);
+        json_decref(tools);
         buf_fini(&text);
         buf_fini(&result);
         buf_fini(&trace.text);
@@ -355,7 +359,8 @@ static void assert_steps(const struct sample *s, const char *const *tokens,
     struct trace trace = {.last = -1};
     struct err err = {0};
     buf_init(&trace.text, 1 << 16);
-    struct parser *p = open_parser(s, &trace);
+    json_t *tools;
+    struct parser *p = open_parser(s, &trace, &tools);
     for (int i = 0; tokens[i]; i++) {
         int control = control_at(tokens[i][0]);
         int id = control >= 0 ? controls[control].id : 7;
@@ -364,6 +369,7 @@ static void assert_steps(const struct sample *s, const char *const *tokens,
             fail_msg("after token %d: %s, wanted %s", i, buf_text(&trace.text), after[i]);
     }
     parse_free(p);
+    json_decref(tools);
     buf_fini(&trace.text);
 }
 
@@ -448,7 +454,8 @@ static void tokens_are_counted(void **state)
     struct trace trace = {.last = -1};
     struct err err = {0};
     buf_init(&trace.text, 1000);
-    struct parser *p = open_parser(&s, &trace);
+    json_t *tools;
+    struct parser *p = open_parser(&s, &trace, &tools);
     assert_int_equal(parse_token(p, 7, "a", 1, &err), 0);
     assert_int_equal(parse_token(p, 7, "b", 1, &err), 0);
     assert_int_equal(parse_token(p, END_THINK, "", 0, &err), 0);
@@ -460,6 +467,7 @@ static void tokens_are_counted(void **state)
     assert_int_equal(parse_result(p)->n_reasoning_tokens, 3);
     assert_int_equal(parse_result(p)->finish, PARSE_STOP);
     parse_free(p);
+    json_decref(tools);
     buf_fini(&trace.text);
 }
 
