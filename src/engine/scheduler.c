@@ -12,7 +12,7 @@
 
 enum { FIRST_ROWS = 16 }; /* of a prompt beside answers, before anything was measured */
 
-static const double STEP_STRETCH = 1.9;
+static const double STEP_STRETCH = 1.4;
 static const double SMOOTH = 0.2; /* weight of a new measurement in a running mean */
 
 /* An answer under way. */
