@@ -34,7 +34,7 @@ static void check_numbers(const struct chat_request *r)
     CHECK(s->temperature >= 0 && s->temperature <= 2, "temperature %g", (double)s->temperature);
     CHECK(s->presence_penalty >= -2 && s->presence_penalty <= 2, "presence penalty");
     CHECK(s->frequency_penalty >= -2 && s->frequency_penalty <= 2, "frequency penalty");
-    CHECK(s->n_bias >= 0 && s->n_bias <= CHAT_MAX_BIAS && s->bias == r->bias, "%d biases",
+    CHECK(s->n_bias >= 0 && s->n_bias <= SAMPLING_MAX_BIAS && s->bias == r->bias, "%d biases",
           s->n_bias);
     CHECK(r->logprobs == (s->logprobs >= 0), "logprobs %d", s->logprobs);
     for (int i = 0; i < s->n_bias; i++)

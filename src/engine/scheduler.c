@@ -486,7 +486,8 @@ static void note_begin(struct scheduler *s, double now)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void note_step(struct scheduler *s, const struct batch_work *work, double now)
+static void note_step(struct scheduler *s, const struct batch_work *work, double now,
+                      double seconds)
 {
     struct scheduler_stats *stats = &s->stats;
     int rows = work->drawing + work->prompt_rows, bucket = 0;
@@ -494,6 +495,7 @@ static void note_step(struct scheduler *s, const struct batch_work *work, double
         bucket++;
     pthread_mutex_lock(&s->lock);
     stats->n_steps++;
+    stats->step_seconds += seconds;
     stats->n_rows += (uint64_t)rows;
     stats->n_prompt_rows += (uint64_t)work->prompt_rows;
     if (s->o.cache) stats->cache = prefix_cache_stats(s->o.cache);
@@ -518,7 +520,7 @@ static void step(struct scheduler *s)
         smooth(&s->draw_seconds, seconds);
     else if (work.drawing && seconds > s->draw_seconds)
         smooth(&s->row_seconds, (seconds - s->draw_seconds) / work.prompt_rows);
-    note_step(s, &work, now);
+    note_step(s, &work, now, seconds);
 }
 
 static void cancel_all(struct scheduler *s)

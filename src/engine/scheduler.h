@@ -104,6 +104,8 @@ struct scheduler_stats {
     uint64_t n_drafts, n_right;
     size_t reserved, memory; /* bytes */
     struct prefix_stats cache;
+    double
+        step_seconds; /* in all steps; the rest of the time the engine's thread waits or looks after jobs */
     uint64_t n_rows; /* of all steps */
     uint64_t step_rows
         [SCHEDULER_STEP_BUCKETS]; /* steps of 1 row, of 2, up to 4, 8, ...; the last: more */

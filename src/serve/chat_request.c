@@ -11,8 +11,6 @@
 #include "serve/fields.h"
 #include "serve/sampling.h"
 
-_Static_assert((int)CHAT_MAX_BIAS == (int)SAMPLING_MAX_BIAS, "one limit for all endpoints");
-
 static int read_model(struct chat_request *r, const struct fields *body)
 {
     return field_require(body, "model") || field_text(body, "model", 1, CHAT_MAX_MODEL, &r->model);

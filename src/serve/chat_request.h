@@ -16,8 +16,7 @@
 enum {
     CHAT_MAX_CHOICES = 16,
     CHAT_MAX_TOOLS = 128,
-    CHAT_MAX_MODEL = 256, /* bytes */
-    CHAT_MAX_BIAS = 300,
+    CHAT_MAX_MODEL = 256,    /* bytes */
     CHAT_MAX_ANSWERS = 10000 /* of a choice */
 };
 
@@ -48,7 +47,7 @@ struct chat_request {
     /* sampler_defaults() but for what is asked. Token ids of the bias are not yet checked against the
      * vocabulary. */
     struct sampler_options sampling;
-    struct logit_bias bias[CHAT_MAX_BIAS];
+    struct logit_bias bias[SAMPLING_MAX_BIAS];
     uint64_t seed;  /* two's complement of a negative one */
     bool has_seed;  /* false also for -1, which means a random one */
     int n;          /* choices, 1..CHAT_MAX_CHOICES */

@@ -314,6 +314,8 @@ static void put_counters(struct buf *out, const struct metrics *m, const struct 
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         put_one(out, m, counters[i].name, "counter", counters[i].help, (double)counters[i].value);
+    put_one(out, m, "tenon:step_seconds_total", "counter", "Seconds of the engine in steps",
+            e->step_seconds);
 }
 
 static void put_endings(struct buf *out, const struct metrics *m)

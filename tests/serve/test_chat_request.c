@@ -581,14 +581,14 @@ static void biases_are_read(void **state)
     }
     assert_body("\"logit_bias\": {\"5\": 100.001}", &rules_plain, 422, "logit_bias.5");
     assert_body("\"logit_bias\": {\"5\": -1e300}", &rules_plain, 422, "logit_bias.5");
-    for (int n = CHAT_MAX_BIAS; n <= CHAT_MAX_BIAS + 1; n++) {
+    for (int n = SAMPLING_MAX_BIAS; n <= SAMPLING_MAX_BIAS + 1; n++) {
         struct buf b;
         buf_init(&b, 1 << 20);
         buf_add_str(&b, "\"logit_bias\": {");
         for (int i = 0; i < n; i++)
             buf_printf(&b, "%s\"%d\": 1", i ? "," : "", i);
         buf_add_str(&b, "}");
-        assert_body(buf_text(&b), &rules_plain, n > CHAT_MAX_BIAS ? 422 : 0, "logit_bias");
+        assert_body(buf_text(&b), &rules_plain, n > SAMPLING_MAX_BIAS ? 422 : 0, "logit_bias");
         buf_fini(&b);
     }
 }

@@ -39,6 +39,7 @@ static void what_was_counted_is_printed(void **state)
                                          .reserved = 250,
                                          .n_steps = 4,
                                          .n_rows = 21,
+                                         .step_seconds = 1.5,
                                          .step_rows = {1, 0, 2, 0, 1}},
                               .n_exchanges = 7};
     const struct key_totals keys[] = {
@@ -74,6 +75,7 @@ static void what_was_counted_is_printed(void **state)
         "vllm:num_requests_running{model_name=\"m\",engine=\"0\"} 2",
         "vllm:num_requests_waiting{model_name=\"m\",engine=\"0\"} 3",
         "vllm:kv_cache_usage_perc{model_name=\"m\",engine=\"0\"} 0.25",
+        "tenon:step_seconds_total{model_name=\"m\",engine=\"0\"} 1.5",
         "tenon:requests_under_way{model_name=\"m\",engine=\"0\"} 7",
         "vllm:prompt_tokens_total{model_name=\"m\",engine=\"0\"} 100",
         "vllm:prompt_tokens_cached_total{model_name=\"m\",engine=\"0\"} 60",
