@@ -53,6 +53,21 @@ refuses() {
     fi
 }
 
+# client FILE: a program of Python that asks $T serving models/nano, a line "ok: ..." or "FAILED: ..." for each check. One
+# that dies without saying so failed once.
+client() {
+    local line rc=0 before=$failed
+    python3 "$1" "$T" models/nano >"$DIR/client" 2>&1 || rc=$?
+    while IFS= read -r line; do
+        case $line in
+        ok:*) pass "${line#ok: }" ;;
+        *) fail "${line#FAILED: }" ;;
+        esac
+    done <"$DIR/client"
+    if [ "$passed" = 0 ]; then fail "$1 ran"; fi
+    if [ "$rc" != 0 ] && [ "$failed" = "$before" ]; then fail "$1 ended with $rc"; fi
+}
+
 # misused NAME ARGUMENT...: exit status 2 and a hint.
 misused() {
     local name=$1 rc=0

@@ -4,17 +4,9 @@
 """
 
 import json
-import sys
 import time
 
-from serve_client import Server
-
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
+from served import Server, check, main
 
 
 def status(server, **headers):
@@ -86,21 +78,5 @@ def keys():
         status(server, authorization="Bearer a-key-of-the-test")
 
 
-def run(name, function, *arguments):
-    try:
-        function(*arguments)
-        print(f"ok: {name.replace('_', ' ')}")
-        return 0
-    except Exception as error:  # noqa: BLE001
-        print(f"FAILED: {name}: {error!r}")
-        return 1
-
-
-def main():
-    with Server("--ctx", "4096", "--max-streams", "4") as server:
-        failed = sum(run(f.__name__, f, server) for f in CHECKS)
-    return 1 if failed + run("keys", keys) else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main("--ctx", "4096", "--max-streams", "4", alone=(keys,))

@@ -6,19 +6,12 @@ chat API's answers. Only the standard library.
 
 import json
 import socket
-import sys
 import tempfile
 import threading
 
-from serve_client import QUESTION, Server
+from served import QUESTION, Server, check, main
 
-CHECKS = []
 USER = {"role": "user", "content": QUESTION}
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
 
 
 def parse_sse(text):
@@ -105,7 +98,7 @@ def assert_same_message(got, want):
     text = "".join(b["text"] for b in got["content"] if b["type"] == "text")
     assert thinking == message.get("reasoning_content", ""), (got, message)
     assert text == message["content"], (got, message)
-    assert got["stop_reason"] == {"stop": "end_turn", "length": "max_tokens"}[finish], got
+    assert got["stop_reason"] == {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}[finish], got
     u = got["usage"]
     assert u["cache_read_input_tokens"] + u["input_tokens"] == usage["prompt_tokens"], (u, usage)
     assert u["output_tokens"] == usage["completion_tokens"], (u, usage)
@@ -236,6 +229,15 @@ def responses(server, path="/v1/responses", status=200, **fields):
     return data.decode() if body.get("stream") and status == 200 else json.loads(data)
 
 
+def texts_of(value):
+    """All strings in it, one behind the other."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (list, dict)):
+        return "\n".join(texts_of(v) for v in (value.values() if isinstance(value, dict) else value))
+    return ""
+
+
 def read_responses_stream(text):
     """The response of the last event; every rule of the events' order is checked."""
     events = parse_sse(text)
@@ -260,8 +262,7 @@ def read_responses_stream(text):
         assert item is not None, name
         if kind == "output_item.done":
             assert part is None and data["item"]["id"] == item["id"], data
-            assert data["item"]["type"] == item["type"] and said in json.dumps(
-                data["item"], ensure_ascii=False), (data, said)
+            assert data["item"]["type"] == item["type"] and said in texts_of(data["item"]), (data, said)
             items.append(data["item"])
             item = None
             continue
@@ -298,7 +299,7 @@ def assert_same_response(got, want):
                    for p in item["content"])
     assert thinking == message.get("reasoning_content", ""), (got, message)
     assert text == message["content"], (got, message)
-    assert got["status"] == {"stop": "completed", "length": "incomplete"}[finish], got
+    assert got["status"] == ("incomplete" if finish == "length" else "completed"), got
     assert got["usage"] == {
         "input_tokens": usage["prompt_tokens"],
         "input_tokens_details": {"cached_tokens": usage["prompt_cache_hit_tokens"]},
@@ -322,8 +323,11 @@ def responses_say_what_chat_says(server):
 
 @check
 def a_stream_of_responses_says_the_same(server):
+    usage = responses(server)["usage"]
+    reasoning = usage["output_tokens_details"]["reasoning_tokens"]
+    assert 7 < reasoning < usage["output_tokens"] - 3, usage
     for fields in ({}, {"reasoning": {"effort": "none"}}, {"max_output_tokens": 7},
-                   {"max_output_tokens": 27}, {"reasoning": {"summary": "auto"}},
+                   {"max_output_tokens": reasoning + 2}, {"reasoning": {"summary": "auto"}},
                    {"include": ["reasoning.encrypted_content"]}, {"seed": 3, "temperature": 1.3}):
         whole = responses(server, **fields)
         assert whole["output"], whole
@@ -470,25 +474,6 @@ def waiting_streams_are_kept_alive():
         other.close()
 
 
-def main():
-    failed = 0
-
-    def run(function, *args):
-        try:
-            function(*args)
-            print(f"ok: {function.__name__.replace('_', ' ')}", flush=True)
-            return 0
-        except Exception as error:  # noqa: BLE001
-            print(f"FAILED: {function.__name__}: {error!r}", flush=True)
-            return 1
-
-    with Server("--ctx", "2048", "--max-streams", "4", "--cache-memory", "0", "--served-model-name", "nano") as server:
-        for function in CHECKS:
-            failed += run(function, server)
-    for function in (keys_of_anthropic, waiting_streams_are_kept_alive):
-        failed += run(function)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main("--ctx", "2048", "--max-streams", "4", "--cache-memory", "0", "--served-model-name", "nano",
+         alone=(keys_of_anthropic, waiting_streams_are_kept_alive))

@@ -10,19 +10,10 @@ import re
 import signal
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
-import time
 
-from serve_client import MODEL, QUESTION, TENON, Server
-
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
+from served import MODEL, QUESTION, TENON, Server, check, main, wait_for
 
 
 class Folder(tempfile.TemporaryDirectory):
@@ -41,13 +32,6 @@ class Folder(tempfile.TemporaryDirectory):
 
     def remove(self, name):
         subprocess.run([TENON, "key", "remove", name, "-f", self.path()], check=True)
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.02)
 
 
 def hang_up(server, words):
@@ -375,17 +359,5 @@ def https_is_answered_and_its_certificate_changes():
             assert "can be read by all" in server.said()
 
 
-def main():
-    failed = 0
-    for function in CHECKS:
-        try:
-            function()
-            print(f"ok: {function.__name__.replace('_', ' ')}", flush=True)
-        except Exception as error:  # noqa: BLE001
-            failed += 1
-            print(f"FAILED: {function.__name__}: {error!r}", flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,7 +11,7 @@ import json
 import random
 import re
 
-from gate import Canary, Checks, Connection, Server, arguments, chat_body, chat_bytes, status_of
+from gate import Canary, Checks, Connection, Server, arguments, chat_bytes, status_of
 
 PARALLEL = 16
 QUIET = 0.1  # seconds without an answer after which a mutant is taken to be incomplete
@@ -129,8 +129,8 @@ async def ask_mutants(server, n, seed, statuses):
     seeds = GOOD + [data for _, data in requests() if len(data) < 4000]
 
     async def one(_):
-        got, _ = await answer_to(server, mutate(rnd, seeds), QUIET)
-        status = status_of(got)
+        got, closed = await answer_to(server, mutate(rnd, seeds), QUIET)
+        status = status_of(got) if got else "closed" if closed else "waits for more"
         statuses[status] = statuses.get(status, 0) + 1
 
     await for_each(range(n), one)
@@ -149,9 +149,8 @@ def main():
             for line in wrong[:40]:
                 print("       ", line)
             asyncio.run(ask_mutants(server, options.mutants, options.seed, statuses))
-            told = ", ".join(f"{statuses[s]} {s or 'closed'}"
-                             for s in sorted(statuses, key=lambda s: s or -1))
-            bad = [s for s in statuses if s and not is_refusal(s) and s not in (200, 503)]
+            told = ", ".join(f"{statuses[s]} {s}" for s in sorted(statuses, key=str))
+            bad = [s for s in statuses if not (isinstance(s, str) or is_refusal(s) or s == 200)]
             checks.check(server.alive() and not bad, f"{options.mutants} mutants: {told}")
         canary.check(checks, 3)
         checks.check(server.chat(max_tokens=2)[0] == 200, "the server answers afterwards")
