@@ -11,14 +11,9 @@
 #include "base/exps.h"
 #include "base/mem.h"
 #include "engine/sampler.h"
+#include "measure/bandwidth.h"
 
 enum { MAX_ROUNDS = 1000, PARTS = 3 };
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static int measure(int vocab, int rounds)
 {
@@ -54,12 +49,12 @@ static int measure(int vocab, int rounds)
         times[2][r] = t3 - t2;
         sum += id;
     }
+    double median[PARTS];
     for (int p = 0; p < PARTS; p++)
-        qsort(times[p], (size_t)rounds, sizeof *times[p], by_value);
-    int m = rounds / 2;
+        median[p] = median_of(times[p], rounds);
     printf("%7d tokens: a draw %.0f us, its exponentials %.0f us, plain ones %.0f us (%.1f x)%s\n",
-           vocab, 1e6 * times[0][m], 1e6 * times[1][m], 1e6 * times[2][m],
-           times[2][m] / times[1][m], sum < 0 ? "!" : "");
+           vocab, 1e6 * median[0], 1e6 * median[1], 1e6 * median[2], median[2] / median[1],
+           sum < 0 ? "!" : "");
     for (int p = 0; p < PARTS; p++)
         free(times[p]);
     sampler_free(s);

@@ -232,7 +232,7 @@ int file_slurp_input(const char *path, size_t max, char **out, size_t *size, str
     return rc;
 }
 
-static int write_all(int fd, const void *data, size_t size)
+int file_write_all(int fd, const void *data, size_t size)
 {
     const char *p = data;
     while (size) {
@@ -255,7 +255,7 @@ int file_replace(const char *path, const void *data, size_t size, struct err *er
     if (fd < 0) {
         err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
     } else {
-        int bad = write_all(fd, data, size) || fsync(fd);
+        int bad = file_write_all(fd, data, size) || fsync(fd);
         int code = errno;
         if (close(fd) && !bad) {
             bad = 1;

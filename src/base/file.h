@@ -54,3 +54,6 @@ MUST_USE int file_slurp_input(const char *path, size_t max, char **out, size_t *
 
 /* Writes beside `path` first, syncs and renames: a reader sees the old file or the new one. */
 MUST_USE int file_replace(const char *path, const void *data, size_t size, struct err *err);
+
+/* Writes all of it. -1: errno says why not; a part may have been written. */
+MUST_USE int file_write_all(int fd, const void *data, size_t size);

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sha256.h"
@@ -107,19 +108,6 @@ static int read_all(int fd, void *out, size_t size)
             return -1;
         }
         at += (size_t)n;
-    }
-    return 0;
-}
-
-static int write_all(int fd, const void *data, size_t size)
-{
-    const char *from = data;
-    while (size) {
-        ssize_t n = write(fd, from, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return -1;
-        from += n;
-        size -= (size_t)n;
     }
     return 0;
 }
@@ -239,8 +227,8 @@ static int write_entry(struct cache_disk *d, const struct disk_request *r)
     cache_file_head(head, d->secret, &r->name, &r->image);
     int fd = openat(d->dir_fd, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return errno;
-    bool bad = write_all(fd, head, sizeof head) || write_all(fd, r->image.data, r->image.size) ||
-               fsync(fd);
+    bool bad = file_write_all(fd, head, sizeof head) ||
+               file_write_all(fd, r->image.data, r->image.size) || fsync(fd);
     int code = bad ? errno : 0;
     if (close(fd) && !code) code = errno;
     if (!code && renameat(d->dir_fd, part, d->dir_fd, file)) code = errno;
@@ -436,7 +424,7 @@ static int make_secret(struct cache_disk *d, struct err *err)
     unlinkat(d->dir_fd, temp, 0);
     int fd = openat(d->dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return err_set(err, ERR_IO, "%s/%s: %s", d->dir, temp, strerror(errno));
-    bool bad = write_all(fd, d->secret, sizeof d->secret) || fsync(fd);
+    bool bad = file_write_all(fd, d->secret, sizeof d->secret) || fsync(fd);
     if (close(fd) || bad || renameat(d->dir_fd, temp, d->dir_fd, SECRET) || fsync(d->dir_fd))
         return err_set(err, ERR_IO, "%s/%s: %s", d->dir, SECRET, strerror(errno));
     return 0;

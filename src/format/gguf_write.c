@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "format/gguf_types.h"
 
@@ -159,15 +160,7 @@ static int io_failed(const struct gguf_writer *w, struct err *err)
 
 static int write_all(struct gguf_writer *w, const void *data, size_t size, struct err *err)
 {
-    const char *p = data;
-    while (size) {
-        ssize_t n = write(w->fd, p, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return io_failed(w, err);
-        p += n;
-        size -= (size_t)n;
-    }
-    return 0;
+    return file_write_all(w->fd, data, size) ? io_failed(w, err) : 0;
 }
 
 static int write_padding(struct gguf_writer *w, uint64_t after, struct err *err)

@@ -19,10 +19,15 @@ static struct ids *list_of(struct exchange *x, int i)
     return i == 0 ? &x->prompt : &x->more[i - 1].prompt;
 }
 
+static const struct ids *ids_of(const struct exchange *x, int i)
+{
+    return i == 0 ? &x->prompt : &x->more[i - 1].prompt;
+}
+
 static int check_length(const struct exchange *x, int i, const struct completion_request *r,
                         struct api_error *e)
 {
-    int context = engine_context(x->server->engine), n = (int)completion_ids(x, i)->n;
+    int context = engine_context(x->server->engine), n = (int)ids_of(x, i)->n;
     int wanted = r->max_tokens < 0 ? 1 : r->max_tokens, least = wanted ? 1 : 0;
     if (context - n >= least) return 0;
     api_refuse(e, 400, "prompt",
@@ -40,7 +45,7 @@ static int limit_logprobs(const struct exchange *x, struct completion_request *r
 {
     size_t most = MAX_NAMES / (2 + (size_t)r->sampling.logprobs) / (size_t)r->n, n = 0;
     for (int i = 0; r->echo && i < r->n_prompts; i++)
-        n += completion_ids(x, i)->n;
+        n += ids_of(x, i)->n;
     if (n > most)
         return api_refuse(e, 400, "prompt",
                           "logprobs of %zu tokens of prompts for each of %d choices are too many, "
@@ -59,7 +64,7 @@ static void begin_logs(struct exchange *x, struct completion *c)
 {
     int bos = prompt_bos(engine_tokenizer(x->server->engine));
     for (int i = 0; i < c->request.n_prompts; i++) {
-        int first = completion_ids(x, i)->data[0];
+        int first = ids_of(x, i)->data[0];
         bool is_text = c->request.prompts[i].text != NULL;
         token_log_add(&c->prompts[i], first, NULL, is_text && c->request.bos && first == bos);
         c->failed |= c->prompts[i].failed;
@@ -166,11 +171,6 @@ void completion_prompted(struct exchange *x, int first_choice, const struct pick
 
 /* ---- afterwards ---- */
 
-const struct ids *completion_ids(const struct exchange *x, int i)
-{
-    return i == 0 ? &x->prompt : &x->more[i - 1].prompt;
-}
-
 int completion_prompt_of(const struct exchange *x, int choice)
 {
     return choice / x->job.n;
@@ -180,7 +180,7 @@ void completion_echo(const struct exchange *x, int i, struct buf *out)
 {
     const struct completion *c = x->request;
     const struct tokenizer *t = engine_tokenizer(x->server->engine);
-    const struct ids *ids = completion_ids(x, i);
+    const struct ids *ids = ids_of(x, i);
     const char *text = c->request.prompts[i].text;
     if (!text) {
         if (tokenizer_decode(t, ids->data, ids->n, false, out, NULL)) out->failed = true;

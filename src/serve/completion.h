@@ -29,8 +29,7 @@ void completion_drawn(struct exchange *x, int choice, const struct pick *p);
 void completion_prompted(struct exchange *x, int first_choice, const struct pick *p);
 void completion_fini(struct exchange *x);
 
-/* Prompt i of the request as ids, and the prompt that a choice continues. */
-const struct ids *completion_ids(const struct exchange *x, int i);
+/* The prompt that a choice continues. */
 int completion_prompt_of(const struct exchange *x, int choice);
 
 /* Prompt i as text, which echo gives back, added to out. */

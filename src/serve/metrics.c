@@ -284,8 +284,9 @@ static void put_now(struct buf *out, const struct metrics *m, const struct metri
         put_one(out, m, gauges[i].name, "gauge", gauges[i].help, gauges[i].value);
 }
 
-static void put_counters(struct buf *out, const struct metrics *m, const struct scheduler_stats *e)
+static void put_counters(struct buf *out, const struct metrics *m, const struct metrics_now *now)
 {
+    const struct scheduler_stats *e = &now->engine;
     const struct {
         const char *name, *help;
         uint64_t value;
@@ -310,6 +311,8 @@ static void put_counters(struct buf *out, const struct metrics *m, const struct 
         {"tenon:prefix_cache_disk_loaded_total", "States read from disk", e->cache.disk.n_loaded},
         {"tenon:prefix_cache_disk_bad_total", "Files there that were not right",
          e->cache.disk.n_bad},
+        {"tenon:audit_lost_total", "Lines of the audit log that could not be written",
+         now->audit_lost},
         {"tenon:steps_total", "Steps of the engine", e->n_steps},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
@@ -386,7 +389,7 @@ void metrics_print(struct metrics *m, const struct metrics_now *now, struct buf 
 {
     pthread_mutex_lock(&m->lock);
     put_now(out, m, now);
-    put_counters(out, m, &now->engine);
+    put_counters(out, m, now);
     put_endings(out, m);
     put_statuses(out, m);
     for (int i = 0; i < N_HISTOGRAMS; i++) {

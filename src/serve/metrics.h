@@ -40,6 +40,7 @@ struct metrics_now {
     struct scheduler_stats engine;
     int n_exchanges; /* requests under way, from their body's arrival on */
     int n_connections;
+    uint64_t audit_lost;           /* lines of the audit log that could not be written */
     const struct key_totals *keys; /* [n_keys], by the names that the operator gave */
     int n_keys;
 };

@@ -37,6 +37,7 @@ void v1_metrics(struct server *s, struct http_request *r)
     struct metrics_now now = {.engine = scheduler_stats(s->scheduler),
                               .n_exchanges = s->n_exchanges,
                               .n_connections = http_connections(s->http),
+                              .audit_lost = audit_lost(s->audit),
                               .keys = list.keys,
                               .n_keys = list.n};
     char id[EXCHANGE_ID];

@@ -42,7 +42,7 @@ int json_rules_plain(struct json_rules *r)
     return regex_rule(r, &r->plain, "plain", "[^\\x00]");
 }
 
-int json_rules_string(struct json_rules *r)
+static int json_rules_string(struct json_rules *r)
 {
     if (r->string < 0) {
         int list = grammar_list(r->g, GRAMMAR_SEQUENCE);

@@ -24,7 +24,6 @@ int json_rules_space(struct json_rules *r);
 int json_rules_character(struct json_rules *r);
 /* One character outside JSON: any but NUL. */
 int json_rules_plain(struct json_rules *r);
-int json_rules_string(struct json_rules *r);
 int json_rules_integer(struct json_rules *r);
 int json_rules_number(struct json_rules *r);
 /* depth: how many levels of lists and objects may be inside each other. */

@@ -19,7 +19,8 @@ static void add_escape(struct grammar *g, int list, int32_t cp)
     grammar_add(g, list, grammar_text(g, text));
 }
 
-int text_chars(struct grammar *g, enum text_form form, const struct charset *c)
+/* One character of the set. NUL is not among them: no text may hold it. */
+static int text_chars(struct grammar *g, enum text_form form, const struct charset *c)
 {
     struct charset plain = *c;
     charset_remove(&plain, 0, 0);

@@ -13,6 +13,3 @@ enum text_form {
 
 /* An expression of g; `what` names the text in messages. */
 int regex_add(struct grammar *g, enum text_form form, const char *what, const char *s, size_t size);
-
-/* One character of the set. NUL is not among them: no text may hold it. */
-int text_chars(struct grammar *g, enum text_form form, const struct charset *c);

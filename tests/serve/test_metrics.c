@@ -47,6 +47,7 @@ static void what_was_counted_is_printed(void **state)
         {.name = "bob", .n_requests = 2, .n_cached_tokens = 8}};
     now.keys = keys;
     now.n_keys = 2;
+    now.audit_lost = 9;
     now.engine.cache = (struct prefix_stats){.n_entries = 3, .bytes = 4096, .disk = {.n_bad = 6}};
     struct metrics_answer a = {.finish = FINISH_STOP,
                                .is_first = true,
@@ -90,6 +91,7 @@ static void what_was_counted_is_printed(void **state)
         "tenon:prefix_cache_entries{model_name=\"m\",engine=\"0\"} 3",
         "tenon:prefix_cache_bytes{model_name=\"m\",engine=\"0\"} 4096",
         "tenon:prefix_cache_disk_bad_total{model_name=\"m\",engine=\"0\"} 6",
+        "tenon:audit_lost_total{model_name=\"m\",engine=\"0\"} 9",
         "tenon:key_requests_total{model_name=\"m\",engine=\"0\",key=\"ann\"} 5",
         "tenon:key_requests_total{model_name=\"m\",engine=\"0\",key=\"bob\"} 2",
         "tenon:key_refused_total{model_name=\"m\",engine=\"0\",key=\"ann\"} 1",
