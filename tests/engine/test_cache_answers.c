@@ -24,7 +24,11 @@ enum {
     MAX_CHOICES = 3,
     EVERY = 64,
     TEXTS = 3,
-    ROUNDS = 22
+#ifdef __SANITIZE_THREAD__
+    ROUNDS = 5, /* each takes half a minute there */
+#else
+    ROUNDS = 22,
+#endif
 };
 
 #define ALL SIZE_MAX /* of the memory may be the cache's */
@@ -284,7 +288,7 @@ static void answers_from_a_large_cache_are_those_of_cold_runs(void **state)
     (void)state;
     struct seen seen = ask_rounds(32 << 20, AT_ONCE, ROUNDS, NULL, 1);
     assert_int_equal(seen.n, ROUNDS * AT_ONCE);
-    assert_true(seen.n_hits > seen.n / 3);
+    assert_true(seen.n_hits > 2 * (ROUNDS - 3)); /* the first rounds fill it */
 }
 
 static void answers_while_entries_go_are_those_of_cold_runs(void **state)
@@ -292,7 +296,7 @@ static void answers_while_entries_go_are_those_of_cold_runs(void **state)
     (void)state;
     struct seen seen = ask_rounds(4 << 20, AT_ONCE, ROUNDS, NULL, 2);
     assert_true(seen.n_hits > seen.n / 16);
-    assert_true(seen.n_evicted > 200);
+    assert_true(seen.n_evicted > 9 * ROUNDS);
 }
 
 /* Jobs and entries fight for the memory of three sessions: jobs win, and none fails. */
