@@ -1,6 +1,6 @@
 #include "cpu/linear.h"
 
-enum { MAX_CHUNK = 128, MIN_TOKENS = 16 };
+enum { MAX_CHUNK = 192, MIN_TOKENS = 16 };
 
 /* A work unit is a chunk of rows times a part of the tokens. */
 struct job {

@@ -2,7 +2,7 @@
 #pragma once
 #include "cpu/kernels.h"
 
-enum { GROUP = 32, MAX_TOKENS = 8 };
+enum { GROUP = 32, MAX_TOKENS = 12 };
 
 /* Up to MAX_TOKENS rows of activations, from the first group of the slice on. */
 struct tile {

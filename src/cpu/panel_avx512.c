@@ -1,7 +1,8 @@
 /* Integer linears of many tokens with AVX-512 and VNNI: codes of up to 48 rows are unpacked to unsigned
  * bytes once for all tokens, a slice of k at a time, then multiplied in tiles of 4 tokens x 3 vectors of
- * 16 rows, so that a load feeds several products. Chains and bits: numerics, section 3; the sums of a
- * group are int32 and exact, so the order inside is free.
+ * 16 rows, so that a load feeds several products. Meanwhile the codes that come next are prefetched, as a
+ * slice of a row is too short for the processor to see where reading goes on. Chains and bits: numerics,
+ * section 3; the sums of a group are int32 and exact, so the order inside is free.
  *
  * FP8: the 16-bit integers are stored as two planes of bytes, hi and lo of w + 28672. */
 #include <immintrin.h>
@@ -24,10 +25,19 @@ struct panel {
 
 /* What a group's sums start at, to make up for codes that are `offset` too large. */
 struct starts {
-    int32_t at[BLOCK][SLICE];
+    int32_t at[BLOCK][SLICE] __attribute__((aligned(64))); /* [token]: one vector */
+};
+
+/* Codes to prefetch, some lines a group: those of n groups of 8 rows. */
+struct ahead {
+    const uint8_t *at[2 * VECTORS];
+    int n, lines; /* of each */
+    int per_group;
+    int i, line; /* the next one */
 };
 
 struct tokens {
+    struct ahead *ahead;
     const int8_t *q[TOKENS];
     const float *scale[TOKENS];
     const int32_t *start[TOKENS];
@@ -99,6 +109,37 @@ static void unpack_rows(struct panel *p, int v, const struct packed *w, int row,
     }
 }
 
+/* --- prefetching --- */
+
+/* Of `groups` groups of k from g0 on, for the panel whose first row is `row`; `row1` ends the rows.
+ * Nothing where g0 is beyond the last. */
+static void ahead_set(struct ahead *a, const struct packed *w, int row, int row1, int g0,
+                      int groups)
+{
+    size_t block = packed_block_bytes(w->base.format);
+    *a = (struct ahead){.lines = (int)(block * (size_t)((groups + 3) / 4) / 64)};
+    for (; groups > 0 && a->n < 2 * VECTORS && row < row1; row += PACK_ROWS)
+        a->at[a->n++] =
+            w->data + (size_t)(row / PACK_ROWS) * w->group_bytes + (size_t)(g0 / 4) * block;
+}
+
+/* All of them within n tokens' tiles. */
+static void ahead_share(struct ahead *a, int n, int groups)
+{
+    int steps = (n + TOKENS - 1) / TOKENS * groups;
+    a->per_group = (a->n * a->lines + steps - 1) / steps;
+}
+
+INLINE void ahead_fetch(struct ahead *a)
+{
+    for (int k = 0; k < a->per_group && a->i < a->n; k++) {
+        _mm_prefetch((const char *)a->at[a->i] + 64 * a->line, _MM_HINT_T1);
+        if (++a->line < a->lines) continue;
+        a->line = 0;
+        a->i++;
+    }
+}
+
 /* --- products --- */
 
 /* n tokens x `vectors` x 16 rows, all three constant after inlining. */
@@ -136,6 +177,7 @@ INLINE void multiply(const struct panel *p, const struct tokens *x, const __mmas
                 }
             }
         }
+        ahead_fetch(x->ahead);
         UNROLL
         for (int v = 0; v < vectors; v++) {
             __m512 ws = _mm512_load_ps(p->ws[v][g]);
@@ -212,14 +254,14 @@ static void make_starts(struct starts *s, const struct job *j, int t0, int n, in
     int offset = offset_of(j->w->base.format);
     for (int t = 0; t < n; t++) {
         const int16_t *pairs = j->x->pairs + 2 * (first_group(j, t0 + t) + (size_t)g0);
-        for (int g = 0; g < groups; g++)
-            s->at[t][g] = -offset * (pairs[2 * g] + pairs[2 * g + 1]);
+        __m512i sums = _mm512_maskz_loadu_epi32((__mmask16)((1u << groups) - 1), pairs);
+        _mm512_store_si512(s->at[t], _mm512_madd_epi16(sums, _mm512_set1_epi16((short)-offset)));
     }
 }
 
 /* Tokens [t0, t0 + n) times the panel, whose first row is `row`. */
-static void run_tokens(const struct job *j, const struct panel *p, const struct starts *s, int t0,
-                       int n, int g0, int row, int row1)
+static void run_tokens(const struct job *j, const struct panel *p, const struct starts *s,
+                       struct ahead *ahead, int t0, int n, int g0, int row, int row1)
 {
     int vectors = (row1 - row + ROWS - 1) / ROWS;
     int most = p->planes == 2 ? VECTORS_FP8 : VECTORS;
@@ -229,9 +271,10 @@ static void run_tokens(const struct job *j, const struct panel *p, const struct 
         int left = row1 - row - ROWS * v;
         rows[v] = (__mmask16)(left < ROWS ? (1u << left) - 1 : 0xffff);
     }
-    for (int t = 0; t < n; t += TOKENS) {
-        struct tokens x;
-        int count = n - t < TOKENS ? n - t : TOKENS;
+    ahead_share(ahead, n, p->groups);
+    for (int t = 0, count, left = (n + TOKENS - 1) / TOKENS; t < n; t += count, left--) {
+        struct tokens x = {.ahead = ahead};
+        count = (n - t + left - 1) / left; /* 5 as 3 + 2, which is faster than 4 + 1 */
         for (int i = 0; i < count; i++) {
             size_t at = first_group(j, t0 + t + i) + (size_t)g0;
             x.q[i] = j->x->q + at * GROUP;
@@ -243,6 +286,24 @@ static void run_tokens(const struct job *j, const struct panel *p, const struct 
     }
 }
 
+/* The codes after those of slice g0 and the rows before `row`: of the next rows, of the next slice, or,
+ * as tasks mostly go on there, of the rows after row1. */
+static void next_panel(struct ahead *a, const struct job *j, int row0, int row1, int row, int g0,
+                       int slice)
+{
+    int all = j->w->base.cols / GROUP;
+    if (row >= row1) {
+        row = row0;
+        g0 += slice;
+    }
+    if (g0 >= all) {
+        row = row1;
+        row1 = j->w->base.rows;
+        g0 = 0;
+    }
+    ahead_set(a, j->w, row, row1, g0, all - g0 < slice ? all - g0 : slice);
+}
+
 void matmul_panel_avx512(float *y, size_t ldy, const struct packed *w, int row0, int row1,
                          const struct acts *x, int x_first, const int32_t *idx, int n_t)
 {
@@ -252,6 +313,7 @@ void matmul_panel_avx512(float *y, size_t ldy, const struct packed *w, int row0,
     p.planes = w->base.format == WF_FP8 ? 2 : 1;
     int step = ROWS * (p.planes == 2 ? VECTORS_FP8 : VECTORS), all = w->base.cols / GROUP;
     int slice = p.planes == 2 ? SLICE / 2 : SLICE;
+    struct ahead ahead;
     for (int t0 = 0; t0 < n_t; t0 += BLOCK) {
         int n = n_t - t0 < BLOCK ? n_t - t0 : BLOCK;
         for (int g0 = 0; g0 < all; g0 += slice) {
@@ -260,7 +322,8 @@ void matmul_panel_avx512(float *y, size_t ldy, const struct packed *w, int row0,
             for (int row = row0; row < row1; row += step) {
                 for (int v = 0; ROWS * v < step && row + ROWS * v < row1; v++)
                     unpack_rows(&p, v, w, row + ROWS * v, g0);
-                run_tokens(&j, &p, &s, t0, n, g0, row, row1);
+                next_panel(&ahead, &j, row0, row1, row + step, g0, slice);
+                run_tokens(&j, &p, &s, &ahead, t0, n, g0, row, row1);
             }
         }
     }
