@@ -27,7 +27,7 @@ struct engine_options {
     enum speculate_mode drafts; /* of a model with MTP; without, there are none */
 };
 
-enum { ENGINE_CHUNK = 128 }; /* prompt rows per step unless told otherwise */
+enum { ENGINE_CHUNK = 512 }; /* prompt rows per step unless told otherwise */
 
 /* m and t are borrowed; t may be NULL, then there is no text. ERR_FORMAT when the tokenizer has more
  * ids than the model has logits, ERR_ARGUMENT when max_context is above what the model has, ERR_LIMIT when

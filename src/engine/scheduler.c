@@ -10,10 +10,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { FIRST_ROWS = 16 }; /* of a prompt beside answers, before anything was measured */
+enum { FIRST_ROWS = 16 };  /* of a prompt beside answers, before anything was measured */
+enum { ALONE_ROWS = 128 }; /* of prompts where no answer is drawn, at least */
 
 static const double STEP_STRETCH = 1.4;
-static const double SMOOTH = 0.2; /* weight of a new measurement in a running mean */
+static const double ALONE_SECONDS = 2; /* of a step of prompts alone */
+static const double SMOOTH = 0.2;      /* weight of a new measurement in a running mean */
 
 /* An answer under way. */
 struct stream {
@@ -41,6 +43,7 @@ struct scheduler {
     bool stopped;            /* it has been taken */
     double draw_seconds;     /* of a step without prompts; 0: not measured */
     double row_seconds;      /* that a row of a prompt adds */
+    double alone_seconds;    /* of a row of a prompt where no answer is drawn */
     pthread_mutex_t lock;    /* of stats and slots */
     struct scheduler_stats stats;
     struct scheduler_slot *slots; /* [max_streams] */
@@ -460,6 +463,15 @@ static int prompt_rows(const struct scheduler *s)
     return rows < 1 ? 1 : rows > s->o.max_rows ? s->o.max_rows : (int)rows;
 }
 
+/* No answer waits for the step, but whoever comes meanwhile does: as many as take ALONE_SECONDS, and
+ * ALONE_ROWS at least, since a step of fewer reads as many weights. */
+static int prompt_rows_alone(const struct scheduler *s)
+{
+    double rows = s->alone_seconds > 0 ? ALONE_SECONDS / s->alone_seconds : ALONE_ROWS;
+    if (rows < ALONE_ROWS) rows = ALONE_ROWS;
+    return rows > s->o.max_rows ? s->o.max_rows : (int)rows;
+}
+
 /* Whether an answer is being drawn: a stream whose prompt is fed. */
 static bool is_drawing(const struct scheduler *s)
 {
@@ -510,7 +522,7 @@ static void note_step(struct scheduler *s, const struct batch_work *work, double
 
 static void step(struct scheduler *s)
 {
-    batch_limit_prompts(s->batch, is_drawing(s) ? prompt_rows(s) : s->o.max_rows);
+    batch_limit_prompts(s->batch, is_drawing(s) ? prompt_rows(s) : prompt_rows_alone(s));
     double start = clock_seconds();
     note_begin(s, start);
     batch_step(s->batch);
@@ -520,6 +532,8 @@ static void step(struct scheduler *s)
         smooth(&s->draw_seconds, seconds);
     else if (work.drawing && seconds > s->draw_seconds)
         smooth(&s->row_seconds, (seconds - s->draw_seconds) / work.prompt_rows);
+    else if (!work.drawing && work.prompt_rows >= ALONE_ROWS)
+        smooth(&s->alone_seconds, seconds / work.prompt_rows);
     note_step(s, &work, now, seconds);
 }
 

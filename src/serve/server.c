@@ -23,7 +23,7 @@ struct server_options server_defaults(void)
 {
     return (struct server_options){.http = http_defaults(),
                                    .max_streams = 16,
-                                   .max_rows = 128,
+                                   .max_rows = ENGINE_CHUNK,
                                    .max_queue = 256,
                                    .max_queue_tokens = 4 << 20,
                                    .max_wait = 600,
