@@ -124,8 +124,7 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* CPUs that this process may use. */
-static int usable_cpus(void)
+int pool_cpus(void)
 {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
@@ -136,7 +135,7 @@ static int usable_cpus(void)
 struct pool *pool_new(int n_threads)
 {
     CHECK(n_threads >= 0, "pool: %d threads", n_threads);
-    int cpus = usable_cpus();
+    int cpus = pool_cpus();
     if (n_threads == 0) n_threads = cpus;
 
     struct pool *p = aligned_alloc(64, (sizeof *p + 63) / 64 * 64);

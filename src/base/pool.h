@@ -9,6 +9,9 @@
 
 struct pool;
 
+/* CPUs that this process may use. */
+int pool_cpus(void);
+
 /* n_threads >= 1 counts the caller; 0 takes one per online CPU of this process's affinity mask. Where
  * the host starts fewer, the pool has those, and says so. */
 struct pool *pool_new(int n_threads);

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/size.h"
+#include "cpu/unroll.h"
 #include "quant/convert.h"
 #include "quant/fp8_int.h"
 
@@ -147,33 +148,16 @@ static uint8_t *scale_at(const struct packed *w, int row, int g)
 }
 
 /* n bytes of one row's group, four to each vector of 32. */
-static void put_codes(uint8_t *to, const uint8_t *code, int n)
+INLINE void put_codes(uint8_t *to, const uint8_t *code, int n)
 {
     for (int t = 0; t < n / 4; t++)
         memcpy(to + 32 * t, code + 4 * t, 4);
 }
 
-static int pack_e8m0(struct packed *w, int row, int g, uint8_t scale, const uint8_t code[16],
-                     struct err *err)
+static int nan_scale(const struct packed *w, int row, int g, struct err *err)
 {
-    if (scale == 255)
-        return err_set(err, ERR_FORMAT, "%s: the scale of row %d, column %d is NaN (e8m0 255)",
-                       w->base.name, row, g * GROUP);
-    static const uint8_t zeros[16];
-    *scale_at(w, row, g) = scale < 2 ? 127 : scale;
-    put_codes(codes_at(w, row, g), scale < 2 ? zeros : code, 16);
-    return 0;
-}
-
-static int pack_f16(struct packed *w, int row, int g, const uint8_t scale[2], const uint8_t *code,
-                    int n, struct err *err)
-{
-    if ((scale[1] & 0x7c) == 0x7c)
-        return err_set(err, ERR_FORMAT, "%s: the scale of row %d, column %d is not finite",
-                       w->base.name, row, g * GROUP);
-    memcpy(scale_at(w, row, g), scale, 2);
-    put_codes(codes_at(w, row, g), code, n);
-    return 0;
+    return err_set(err, ERR_FORMAT, "%s: the scale of row %d, column %d is NaN (e8m0 255)",
+                   w->base.name, row, g * GROUP);
 }
 
 /* Bytes 0..3 to the even bytes of eight. */
@@ -201,7 +185,14 @@ static void split_nibbles(uint8_t out[16], const uint8_t in[16])
     memcpy(out, halves, 16);
 }
 
-static int pack_fp8(struct packed *w, int row, int g, const uint8_t code[32], struct err *err)
+static int infinite_scale(const struct packed *w, int row, int g, struct err *err)
+{
+    return err_set(err, ERR_FORMAT, "%s: the scale of row %d, column %d is not finite",
+                   w->base.name, row, g * GROUP);
+}
+
+static int check_fp8(const struct packed *w, int row, int g, const uint8_t code[32],
+                     struct err *err)
 {
     int bad = 0;
     for (int i = 0; i < 32; i++)
@@ -210,14 +201,43 @@ static int pack_fp8(struct packed *w, int row, int g, const uint8_t code[32], st
         if (e4m3_is_nan(code[i]))
             return err_set(err, ERR_FORMAT, "%s: the value of row %d, column %d is NaN",
                            w->base.name, row, g * GROUP + i);
-    put_codes(codes_at(w, row, g), code, 32);
     return 0;
 }
 
-/* FP4 is what experts on demand are read in while a step waits: pack_e8m0 for a whole row, its addresses
- * counted up. */
-static int pack_fp4_row(struct packed *w, int row, const uint8_t *in, const uint8_t *scale,
-                        struct err *err)
+/* A stored row of groups, each a scale of s bytes, then n bytes of codes. Constant after inlining; so is
+ * f. Loading is this loop, where the disk is fast. */
+INLINE int pack_groups(struct packed *w, enum weight_format f, int row, const uint8_t *in,
+                       struct err *err)
+{
+    const int s = f == WF_FP8     ? 0
+                  : f == WF_MXFP4 ? 1
+                                  : 2,
+              n = f == WF_FP8 || f == WF_Q8_0 ? 32 : 16;
+    const size_t scales = packed_scale_bytes(f), block = packed_block_bytes(f);
+    static const uint8_t zeros[16];
+    uint8_t *at = w->data + (size_t)(row / PACK_ROWS) * w->group_bytes;
+    int r = row % PACK_ROWS;
+    for (int g = 0; g < w->base.cols / GROUP; g++, in += s + n) {
+        const uint8_t *code = in + s;
+        uint8_t *to = at + (size_t)(g / 4) * block;
+        if (f == WF_MXFP4) {
+            if (in[0] == 255) return nan_scale(w, row, g, err);
+            if (in[0] < 2) code = zeros;
+            to[g % 4 * PACK_ROWS + r] = in[0] < 2 ? 127 : in[0];
+        } else if (f == WF_FP8) {
+            if (check_fp8(w, row, g, code, err)) return -1;
+        } else {
+            if ((in[1] & 0x7c) == 0x7c) return infinite_scale(w, row, g, err);
+            memcpy(to + 2 * (g % 4 * PACK_ROWS + r), in, 2);
+        }
+        put_codes(to + scales + g % 4 * 8 * n + 4 * r, code, n);
+    }
+    return 0;
+}
+
+/* FP4, whose scales lie apart, and nibbles in another order. */
+static int pack_fp4(struct packed *w, int row, const uint8_t *in, const uint8_t *scale,
+                    struct err *err)
 {
     const size_t block = packed_block_bytes(WF_FP4);
     uint8_t *at = w->data + (size_t)(row / PACK_ROWS) * w->group_bytes;
@@ -225,7 +245,7 @@ static int pack_fp4_row(struct packed *w, int row, const uint8_t *in, const uint
     for (int g = 0; g < w->base.cols / GROUP; g++) {
         uint8_t code[16] = {0};
         uint8_t *to = at + (size_t)(g / 4) * block;
-        if (scale[g] == 255) return pack_e8m0(w, row, g, scale[g], code, err);
+        if (scale[g] == 255) return nan_scale(w, row, g, err);
         if (scale[g] >= 2) split_nibbles(code, in + 16 * (size_t)g);
         to[g % 4 * PACK_ROWS + r] = scale[g] < 2 ? 127 : scale[g];
         put_codes(to + 32 + g % 4 * 128 + 4 * r, code, 16);
@@ -237,26 +257,18 @@ static int pack_fp4_row(struct packed *w, int row, const uint8_t *in, const uint
 static int pack_row(struct packed *w, int row, const uint8_t *in, const uint8_t *scale,
                     struct err *err)
 {
-    if (w->base.format == WF_FP4) return pack_fp4_row(w, row, in, scale, err);
-    for (int g = 0; g < w->base.cols / GROUP; g++) {
-        size_t i = (size_t)g;
-        int bad = 0;
-        switch (w->base.format) {
-        case WF_MXFP4:
-            bad = pack_e8m0(w, row, g, in[17 * i], in + 17 * i + 1, err);
-            break;
-        case WF_Q4_0:
-            bad = pack_f16(w, row, g, in + 18 * i, in + 18 * i + 2, 16, err);
-            break;
-        case WF_Q8_0:
-            bad = pack_f16(w, row, g, in + 34 * i, in + 34 * i + 2, 32, err);
-            break;
-        default:
-            bad = pack_fp8(w, row, g, in + 32 * i, err);
-        }
-        if (bad) return -1;
+    switch (w->base.format) {
+    case WF_FP4:
+        return pack_fp4(w, row, in, scale, err);
+    case WF_MXFP4:
+        return pack_groups(w, WF_MXFP4, row, in, err);
+    case WF_Q4_0:
+        return pack_groups(w, WF_Q4_0, row, in, err);
+    case WF_Q8_0:
+        return pack_groups(w, WF_Q8_0, row, in, err);
+    default:
+        return pack_groups(w, WF_FP8, row, in, err);
     }
-    return 0;
 }
 
 /* What pads rows to 8 and k to 128: e8m0 scales of 1, and the code of zero for Q4_0. All else is 0. */

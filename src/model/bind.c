@@ -517,7 +517,8 @@ static void load_all(struct binder *b, bool progress, struct err *err)
     pthread_mutex_init(&b->lock, NULL);
     if (progress && !b->defer)
         b->progress = progress_new("loading", weights_tensor_bytes(b->w), "B");
-    struct pool *pool = pool_new(0);
+    /* Half of them wait for the disk while the others pack. */
+    struct pool *pool = pool_new(2 * pool_cpus());
     pool_run(pool, b->n, 1, load_some, b);
     pool_free(pool);
     progress_free(b->progress);
