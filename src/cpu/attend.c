@@ -108,7 +108,8 @@ static void attend_heads(void *ctx, int first, int last, int thread)
                                   job->scores + (size_t)thread * job->scores_size);
         const float *cs = a->cs->data + (size_t)k->t * (size_t)l->rope_dim;
         for (int h = head0; h < head1; h++)
-            vec_rope(o + (size_t)(h + 1) * (size_t)d - l->rope_dim, cs, l->rope_dim, 1);
+            cpu_of(job->s)->k->rope(o + (size_t)(h + 1) * (size_t)d - l->rope_dim, cs, l->rope_dim,
+                                    1);
     }
 }
 

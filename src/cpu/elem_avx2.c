@@ -70,3 +70,20 @@ void mix_avx2(float *y, const float *x, size_t ldx, const float *a, int n_stream
     }
     mix_ref(y + i, x + i, ldx, a, n_streams, n - i);
 }
+
+/* Products of the first of each pair, then of the second fused with them. */
+void rope_avx2(float *x, const float *cs, int r, int inverse)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    const __m256 even = _mm256_blend_ps(_mm256_setzero_ps(), sign, 0x55);
+    const __m256 odd = _mm256_blend_ps(_mm256_setzero_ps(), sign, 0xaa);
+    int i = 0;
+    for (; i + LANES <= r; i += LANES) {
+        __m256 v = _mm256_loadu_ps(x + i), cos_sin = _mm256_loadu_ps(cs + i);
+        if (inverse) cos_sin = _mm256_xor_ps(cos_sin, odd);
+        __m256 sin_cos = _mm256_xor_ps(_mm256_permute_ps(cos_sin, 0xb1), even);
+        __m256 first = _mm256_mul_ps(_mm256_moveldup_ps(v), cos_sin);
+        _mm256_storeu_ps(x + i, _mm256_fmadd_ps(_mm256_movehdup_ps(v), sin_cos, first));
+    }
+    rope_ref(x + i, cs + i, r - i, inverse);
+}

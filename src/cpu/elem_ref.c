@@ -42,3 +42,13 @@ void mix_ref(float *y, const float *x, size_t ldx, const float *a, int n_streams
         y[i] = sum;
     }
 }
+
+void rope_ref(float *x, const float *cs, int r, int inverse)
+{
+    for (int i = 0; i < r; i += 2) {
+        float c = cs[i], s = inverse ? -cs[i + 1] : cs[i + 1];
+        float x0 = x[i], x1 = x[i + 1];
+        x[i] = __builtin_fmaf(-x1, s, x0 * c);
+        x[i + 1] = __builtin_fmaf(x1, c, x0 * s);
+    }
+}

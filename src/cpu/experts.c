@@ -27,24 +27,22 @@ static void sort_ids(int32_t *ids, int n)
     }
 }
 
-/* The k largest p + bias, ties to the lower id. A NaN never beats a number. */
+/* The k largest p + bias, ties to the lower id. A NaN is less than every number. */
 static void choose(int32_t *ids, const float *p, const float *bias, int n, int k)
 {
-    for (int i = 0; i < k; i++) {
-        int best = -1;
-        float best_score = 0;
-        for (int e = 0; e < n; e++) {
-            int taken = 0;
-            for (int j = 0; j < i; j++)
-                taken |= ids[j] == e;
-            if (taken) continue;
-            float score = bias ? p[e] + bias[e] : p[e];
-            if (best < 0 || score > best_score) {
-                best = e;
-                best_score = score;
-            }
+    float best[MAX_USED]; /* scores of ids[0, found), falling */
+    int found = 0;
+    for (int e = 0; e < n; e++) {
+        float score = bias ? p[e] + bias[e] : p[e];
+        if (score != score) score = -__builtin_inff();
+        if (found == k && !(score > best[k - 1])) continue;
+        int at = found < k ? found++ : k - 1;
+        for (; at > 0 && score > best[at - 1]; at--) {
+            best[at] = best[at - 1];
+            ids[at] = ids[at - 1];
         }
-        ids[i] = best;
+        best[at] = score;
+        ids[at] = e;
     }
     sort_ids(ids, k);
 }

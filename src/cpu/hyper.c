@@ -1,6 +1,8 @@
 /* Hyper-connections and the head on the CPU. */
 #include "cpu/ops.h"
 
+#include <string.h>
+
 #include "base/fmath.h"
 #include "cpu/linear.h"
 #include "cpu/vec.h"
@@ -138,11 +140,10 @@ static void join_tiles(void *ctx, int first, int last, int thread)
         const float *y = a->y->data + (size_t)t * (size_t)dim + at;
         const float *post = a->post->data + (size_t)t * (size_t)n;
         const float *comb = a->comb->data + (size_t)t * (size_t)(n * n);
-        for (int c = 0; c < size; c++)
-            in[c] = y[c];
+        memcpy(in, y, (size_t)size * sizeof *in);
         for (int j = 0; j < n; j++)
-            for (int c = 0; c < size; c++)
-                in[(j + 1) * JOIN_TILE + c] = h[(size_t)j * (size_t)dim + (size_t)c];
+            memcpy(in + (j + 1) * JOIN_TILE, h + (size_t)j * (size_t)dim,
+                   (size_t)size * sizeof *in);
         for (int k = 0; k < n; k++) {
             float w[MAX_STREAMS + 1] = {post[k]};
             for (int j = 0; j < n; j++)

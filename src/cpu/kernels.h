@@ -45,6 +45,10 @@ struct cpu_kernels {
     /* Streams: y = a[0] x[0] + ..., numerics section 7: y = a0 * x0, then fmaf. x[j] at x + j * ldx. */
     void (*mix)(float *y, const float *x, size_t ldx, const float *a, int n_streams, int n);
 
+    /* Rotates the r values at x (r even), pairs (2i, 2i + 1), by the cos and sin at cs, interleaved; inverse: by
+     * -sin. Numerics, section 7: x0' = fmaf(-x1, s, x0 c), x1' = fmaf(x1, c, x0 s). */
+    void (*rope)(float *x, const float *cs, int r, int inverse);
+
     /* Indexer scores of one query against n_keys keys of a page, numerics section 7. q: codes as doubled
      * int8 [heads, dim] and scale [heads, dim / 32] (2^(byte - 128)); keys in stored form. */
     void (*index_scores)(float *score, const int8_t *q, const float *q_scale, const float *w,

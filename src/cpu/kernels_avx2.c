@@ -10,6 +10,7 @@ const struct cpu_kernels kernels_avx2 = {
     .attend = attend_avx2,
     .swiglu = swiglu_avx2,
     .mix = mix_avx2,
+    .rope = rope_avx2,
     .index_scores = index_scores_avx2,
     .int_peak = int_peak_avx2,
     .float_peak = float_peak_avx2,

@@ -1,3 +1,4 @@
+#include "cpu/kernels_avx2.h"
 #include "cpu/kernels_avx512.h"
 
 const struct cpu_kernels kernels_avx512 = {
@@ -10,6 +11,7 @@ const struct cpu_kernels kernels_avx512 = {
     .attend = attend_avx512,
     .swiglu = swiglu_avx512,
     .mix = mix_avx512,
+    .rope = rope_avx2,
     .index_scores = index_scores_avx512,
     .int_peak = int_peak_avx512,
     .float_peak = float_peak_avx512,

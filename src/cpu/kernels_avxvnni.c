@@ -12,6 +12,7 @@ const struct cpu_kernels kernels_avxvnni = {
     .attend = attend_avx2,
     .swiglu = swiglu_avx2,
     .mix = mix_avx2,
+    .rope = rope_avx2,
     .index_scores = index_scores_avxvnni,
     .int_peak = int_peak_avxvnni,
     .float_peak = float_peak_avx2,

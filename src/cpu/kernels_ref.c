@@ -11,6 +11,7 @@ const struct cpu_kernels kernels_ref = {
     .attend = attend_ref,
     .swiglu = swiglu_ref,
     .mix = mix_ref,
+    .rope = rope_ref,
     .index_scores = index_scores_ref,
     .int_peak = int_peak_ref,
     .float_peak = float_peak_ref,

@@ -13,6 +13,7 @@ void attend_ref(float *o, const float *q, int head0, int head1, int head_dim, co
                 float *scores);
 void swiglu_ref(float *out, const float *g, const float *u, int n, float limit, float w);
 void mix_ref(float *y, const float *x, size_t ldx, const float *a, int n_streams, int n);
+void rope_ref(float *x, const float *cs, int r, int inverse);
 void index_scores_ref(float *score, const int8_t *q, const float *q_scale, const float *w,
                       int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);
 double int_peak_ref(long loops);

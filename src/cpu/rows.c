@@ -43,8 +43,8 @@ static void append_rows(void *ctx, int first, int last, int thread)
     for (int t = first; t < last; t++) {
         float *x = a->kv->data + (size_t)t * (size_t)l->head_dim;
         vec_rms_norm(cpu_of(job->s), x, x, packed_f32(a->norm), l->head_dim, a->eps);
-        vec_rope(x + l->head_dim - l->rope_dim, a->cs->data + (size_t)t * (size_t)l->rope_dim,
-                 l->rope_dim, 0);
+        cpu_of(job->s)->k->rope(x + l->head_dim - l->rope_dim,
+                                a->cs->data + (size_t)t * (size_t)l->rope_dim, l->rope_dim, 0);
         vec_store_row(a->rows->data + (size_t)t * a->rows->row_bytes, x, l);
     }
 }
@@ -90,8 +90,8 @@ static void query_heads(void *ctx, int first, int last, int thread)
         float r = 1.0f / __builtin_sqrtf(mean + a->eps);
         for (int k = 0; k < d; k++)
             q[k] *= r;
-        vec_rope(q + d - a->rope_dim, a->cs->data + (size_t)t * (size_t)a->rope_dim, a->rope_dim,
-                 0);
+        c->k->rope(q + d - a->rope_dim, a->cs->data + (size_t)t * (size_t)a->rope_dim, a->rope_dim,
+                   0);
     }
 }
 
@@ -189,7 +189,7 @@ static void close_entry(const struct compress_job *job, const struct step_seq *s
     pool_entry(x, slots, n, job->dim);
     vec_rms_norm(cpu_of(job->s), x, x, packed_f32(a->norm), job->dim, a->eps);
     vec_rope_table(cs, a->rope, entry * l->ratio);
-    vec_rope(x + job->dim - l->rope_dim, cs, l->rope_dim, 0);
+    cpu_of(job->s)->k->rope(x + job->dim - l->rope_dim, cs, l->rope_dim, 0);
 
     int per_page = KV_PAGE / l->ratio;
     char *page = seq->pages[entry / per_page];

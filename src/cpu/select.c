@@ -45,7 +45,7 @@ static void prepare_rows(void *ctx, int first, int last, int thread)
         for (int h = 0; h < a->n_heads; h++) {
             float *q = job->q + at + (size_t)h * (size_t)dim;
             size_t head = at + (size_t)h * (size_t)dim;
-            vec_rope(q + dim - r, a->cs->data + t * (size_t)r, r, 0);
+            cpu_of(job->s)->k->rope(q + dim - r, a->cs->data + t * (size_t)r, r, 0);
             vec_hadamard(q, dim);
             for (int g = 0; job->s->mode != MODE_FLOAT && g < dim / KV_FP4_GROUP; g++)
                 job->scales[head / KV_FP4_GROUP + (size_t)g] =

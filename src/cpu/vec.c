@@ -15,16 +15,6 @@ void vec_rms_norm(const struct cpu *c, float *y, const float *x, const float *w,
         y[i] = x[i] * r * w[i];
 }
 
-void vec_rope(float *x, const float *cs, int r, int inverse)
-{
-    for (int i = 0; i < r; i += 2) {
-        float c = cs[i], s = inverse ? -cs[i + 1] : cs[i + 1];
-        float x0 = x[i], x1 = x[i + 1];
-        x[i] = __builtin_fmaf(-x1, s, x0 * c);
-        x[i + 1] = __builtin_fmaf(x1, c, x0 * s);
-    }
-}
-
 void vec_rope_table(float *cs, const struct rope *rope, int pos)
 {
     for (int i = 0; i < rope->dim / 2; i++) {

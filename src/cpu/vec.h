@@ -5,10 +5,6 @@
 /* y = (x * r) * w, r = 1 / sqrt(mean(x^2) + eps). y may be x. */
 void vec_rms_norm(const struct cpu *c, float *y, const float *x, const float *w, int n, float eps);
 
-/* Rotates the r values at x, pairs (2i, 2i + 1), by the cos and sin at cs. inverse: by -sin.
- * Source: numerics, section 7: x0' = fmaf(-x1, s, x0 c), x1' = fmaf(x1, c, x0 s). */
-void vec_rope(float *x, const float *cs, int r, int inverse);
-
 /* cos and sin of (float)pos * freq, interleaved. */
 void vec_rope_table(float *cs, const struct rope *rope, int pos);
 

@@ -248,6 +248,30 @@ static void mixing_follows_the_contract(void **state)
     }
 }
 
+static void rope_follows_the_contract(void **state)
+{
+    (void)state;
+    const struct cpu_kernels *k[4];
+    int n_tables = tables(k);
+    struct random r = {7};
+    for (int round = 0; round < 200; round++) {
+        int n = 2 * random_int(&r, 1, 35), inverse = round % 2;
+        float x[70], cs[70], y[70];
+        random_floats(&r, x, n);
+        random_floats(&r, cs, n);
+        for (int t = 0; t < n_tables; t++) {
+            memcpy(y, x, sizeof y);
+            k[t]->rope(y, cs, n, inverse);
+            for (int i = 0; i < n; i += 2) {
+                float sin = inverse ? -cs[i + 1] : cs[i + 1];
+                float want[2] = {fmaf(-x[i + 1], sin, x[i] * cs[i]),
+                                 fmaf(x[i + 1], cs[i], x[i] * sin)};
+                assert_memory_equal(y + i, want, sizeof want);
+            }
+        }
+    }
+}
+
 /* ldexp of the fields, apart from quant/. */
 static float e4m3(int code)
 {
@@ -383,6 +407,7 @@ int main(void)
         cmocka_unit_test(swiglu_follows_the_contract),
         cmocka_unit_test(swiglu_lets_nan_through),
         cmocka_unit_test(mixing_follows_the_contract),
+        cmocka_unit_test(rope_follows_the_contract),
         cmocka_unit_test(rows_decode_to_what_they_hold),
         cmocka_unit_test(float_rows_are_copied),
         cmocka_unit_test(index_scores_follow_the_contract),
