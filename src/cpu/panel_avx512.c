@@ -1,32 +1,36 @@
-/* Integer linears of many tokens with AVX-512 and VNNI: codes of up to 48 rows are unpacked to unsigned
- * bytes once for all tokens, a slice of k at a time, then multiplied in tiles of 4 tokens x 3 vectors of
- * 16 rows, so that a load feeds several products. Meanwhile the codes that come next are prefetched, as a
- * slice of a row is too short for the processor to see where reading goes on. Chains and bits: numerics,
- * section 3; the sums of a group are int32 and exact, so the order inside is free.
+/* Integer linears of many tokens with AVX-512 and VNNI: codes of up to 48 rows are unpacked once for all
+ * tokens, a slice of k at a time, then multiplied in tiles of 4 tokens x 3 vectors of 16 rows, so that a load
+ * feeds several products. Meanwhile the codes that come next are prefetched, as a slice of a row is too short
+ * for the processor to see where reading goes on. Chains and bits: numerics, section 3; the sums of a group
+ * are int32 and exact, so the order inside is free.
  *
- * FP8: the 16-bit integers are stored as two planes of bytes, hi and lo of w + 28672. */
+ * A product takes four unsigned bytes of codes and four signed ones of a token; of FP8, whose integers have
+ * 16 bits, two words of each. */
 #include <immintrin.h>
 #include <string.h>
 
 #include "cpu/avx512.h"
 #include "cpu/kernels_avx512.h"
 
-enum { TOKENS = 4, VECTORS = 3, VECTORS_FP8 = 2 };
-enum { SLICE = 16, BLOCK = 128 }; /* groups of a slice; tokens of a block */
-enum { BYTES = 8 * 64 };          /* of a group of 32 k in a plane of 16 rows */
-enum { OFFSET_FP4 = 12, OFFSET_INT4 = 8, OFFSET_INT8 = 128, OFFSET_FP8 = 28672 };
+enum { TOKENS = 4, VECTORS = 3, STEP = ROWS * VECTORS };
+enum { SLICE = 16, SLICE_FP8 = 8, BLOCK = 128 }; /* groups of a slice; tokens of a block */
+enum { BYTES = 8 * 64 };                         /* of a group of 32 k of 16 rows, as bytes */
+enum { OFFSET_FP4 = 12, OFFSET_INT4 = 8, OFFSET_INT8 = 128 };
 
-/* Codes of up to 3 x 16 rows; of FP8 hi planes take the second half. */
+/* Codes of up to 3 x 16 rows. */
 struct panel {
-    int groups, planes;
-    uint8_t code[2 * VECTORS][SLICE][BYTES] __attribute__((aligned(64)));
+    int groups, is_words;
+    uint8_t code[VECTORS][SLICE * BYTES]
+        __attribute__((aligned(64))); /* [v][group][k / 4 or 2][64] */
     float ws[VECTORS][SLICE][ROWS] __attribute__((aligned(64)));
 };
 
-/* What a group's sums start at, to make up for codes that are `offset` too large. */
-struct starts {
-    int32_t at[BLOCK][SLICE] __attribute__((aligned(64))); /* [token]: one vector */
-};
+/* What a block of tokens needs beside its codes, for a slice. */
+union slice {
+    /* What a group's sums start at, to make up for codes that are some offset too large. */
+    int32_t start[BLOCK][SLICE];
+    int16_t words[BLOCK][SLICE_FP8 * GROUP]; /* the codes, for FP8 */
+} __attribute__((aligned(64)));
 
 /* Codes to prefetch, some lines a group: those of n groups of 8 rows. */
 struct ahead {
@@ -38,9 +42,9 @@ struct ahead {
 
 struct tokens {
     struct ahead *ahead;
-    const int8_t *q[TOKENS];
+    const void *q[TOKENS];
     const float *scale[TOKENS];
-    const int32_t *start[TOKENS];
+    const int32_t *start[TOKENS]; /* NULL for FP8 */
     float *y[TOKENS];
 };
 
@@ -64,19 +68,17 @@ INLINE void unpack_8bit(uint8_t *out, const uint8_t *a, const uint8_t *b)
         _mm512_store_si512(out + 64 * i, codes_8bit(load2(a + 32 * i, b + 32 * i)));
 }
 
-INLINE void unpack_fp8(uint8_t *lo, uint8_t *hi, const uint8_t *a, const uint8_t *b)
+/* Rows 0 and 1 of each four come apart from 2 and 3, with k 0, 1 beside k 2, 3: all rows of k 0, 1, then of
+ * k 2, 3. */
+INLINE void unpack_fp8(uint8_t *out, const uint8_t *a, const uint8_t *b)
 {
-    const __m512i offset = _mm512_set1_epi16(OFFSET_FP8), low = _mm512_set1_epi16(255);
     UNROLL
     for (int i = 0; i < 8; i++) {
-        __m512i w01, w23; /* of each four rows */
+        __m512i w01, w23;
         fp8_integers(&w01, &w23, load2(a + 32 * i, b + 32 * i));
-        w01 = _mm512_add_epi16(w01, offset);
-        w23 = _mm512_add_epi16(w23, offset);
-        _mm512_store_si512(lo + 64 * i, _mm512_packus_epi16(_mm512_and_si512(w01, low),
-                                                            _mm512_and_si512(w23, low)));
-        _mm512_store_si512(
-            hi + 64 * i, _mm512_packus_epi16(_mm512_srli_epi16(w01, 8), _mm512_srli_epi16(w23, 8)));
+        __m512 x = _mm512_castsi512_ps(w01), y = _mm512_castsi512_ps(w23);
+        _mm512_store_ps(out + 128 * i, _mm512_shuffle_ps(x, y, 0x88));
+        _mm512_store_ps(out + 128 * i + 64, _mm512_shuffle_ps(x, y, 0xdd));
     }
 }
 
@@ -94,14 +96,14 @@ static void unpack_rows(struct panel *p, int v, const struct packed *w, int row,
         size_t block = (size_t)(g / 4) * (scales + codes), at = block + scales;
         size_t code = at + (size_t)(g % 4) * (codes / 4);
         if (f == WF_FP8) {
-            unpack_fp8(p->code[v][g], p->code[VECTORS + v][g], a + code, b + code);
+            unpack_fp8(p->code[v] + 2 * BYTES * g, a + code, b + code);
             _mm512_store_ps(p->ws[v][g], fp8_scales(w, row, g0 + g));
         } else if (f == WF_Q8_0) {
-            unpack_8bit(p->code[v][g], a + code, b + code);
+            unpack_8bit(p->code[v] + BYTES * g, a + code, b + code);
             size_t s = block + 16 * (size_t)(g % 4);
             _mm512_store_ps(p->ws[v][g], f16_scales(a + s, b + s));
         } else {
-            unpack_4bit(p->code[v][g], a + code, b + code, is_fp4);
+            unpack_4bit(p->code[v] + BYTES * g, a + code, b + code, is_fp4);
             size_t s = block + (is_fp4 ? 8 : 16) * (size_t)(g % 4);
             _mm512_store_ps(p->ws[v][g],
                             is_fp4 ? e8m0_scales(a + s, b + s) : f16_scales(a + s, b + s));
@@ -142,10 +144,11 @@ INLINE void ahead_fetch(struct ahead *a)
 
 /* --- products --- */
 
-/* n tokens x `vectors` x 16 rows, all three constant after inlining. */
+/* n tokens x `vectors` x 16 rows; these and is_words are constant after inlining. */
 INLINE void multiply(const struct panel *p, const struct tokens *x, const __mmask16 *rows,
-                     int first, int n, int vectors, int planes)
+                     int first, int n, int vectors, int is_words)
 {
+    const int steps = is_words ? 16 : 8;
     __m512 acc[TOKENS][VECTORS];
     UNROLL
     for (int t = 0; t < n; t++)
@@ -154,26 +157,23 @@ INLINE void multiply(const struct panel *p, const struct tokens *x, const __mmas
         acc[t][v] =
             first ? _mm512_setzero_ps() : _mm512_maskz_loadu_ps(rows[v], x->y[t] + ROWS * v);
     for (int g = 0; g < p->groups; g++) {
-        __m512i lo[TOKENS][VECTORS], hi[TOKENS][VECTORS];
+        __m512i sum[TOKENS][VECTORS];
         UNROLL
         for (int t = 0; t < n; t++)
             UNROLL
-        for (int v = 0; v < vectors; v++) {
-            lo[t][v] = _mm512_set1_epi32(x->start[t][g]);
-            hi[t][v] = _mm512_setzero_si512();
-        }
+        for (int v = 0; v < vectors; v++)
+            sum[t][v] = is_words ? _mm512_setzero_si512() : _mm512_set1_epi32(x->start[t][g]);
         UNROLL
-        for (int i = 0; i < 8; i++) {
+        for (int i = 0; i < steps; i++) {
+            size_t at = (size_t)(g * steps + i);
             UNROLL
             for (int t = 0; t < n; t++) {
-                __m512i q = spread32(x->q[t] + GROUP * g + 4 * i);
+                __m512i q = spread32((const int8_t *)x->q[t] + 4 * at);
                 UNROLL
                 for (int v = 0; v < vectors; v++) {
-                    lo[t][v] =
-                        _mm512_dpbusd_epi32(lo[t][v], _mm512_load_si512(p->code[v][g] + 64 * i), q);
-                    if (planes == 2)
-                        hi[t][v] = _mm512_dpbusd_epi32(
-                            hi[t][v], _mm512_load_si512(p->code[VECTORS + v][g] + 64 * i), q);
+                    __m512i code = _mm512_load_si512(p->code[v] + 64 * at);
+                    sum[t][v] = is_words ? _mm512_dpwssd_epi32(sum[t][v], code, q)
+                                         : _mm512_dpbusd_epi32(sum[t][v], code, q);
                 }
             }
         }
@@ -182,11 +182,8 @@ INLINE void multiply(const struct panel *p, const struct tokens *x, const __mmas
         for (int v = 0; v < vectors; v++) {
             __m512 ws = _mm512_load_ps(p->ws[v][g]);
             UNROLL
-            for (int t = 0; t < n; t++) {
-                __m512i sum = lo[t][v];
-                if (planes == 2) sum = _mm512_add_epi32(sum, _mm512_slli_epi32(hi[t][v], 8));
-                acc[t][v] = chain(acc[t][v], sum, ws, x->scale[t] + g);
-            }
+            for (int t = 0; t < n; t++)
+                acc[t][v] = chain(acc[t][v], sum[t][v], ws, x->scale[t] + g);
         }
     }
     UNROLL
@@ -199,29 +196,31 @@ INLINE void multiply(const struct panel *p, const struct tokens *x, const __mmas
 typedef void tile_fn(const struct panel *p, const struct tokens *x, const __mmask16 *rows,
                      int first);
 
-#define TILE_OF(n, vectors, planes)                                                                \
-    static void tile_##n##_##vectors##_##planes(const struct panel *p, const struct tokens *x,     \
-                                                const __mmask16 *rows, int first)                  \
+#define TILE_OF(n, vectors, is_words)                                                              \
+    static void tile_##n##_##vectors##_##is_words(const struct panel *p, const struct tokens *x,   \
+                                                  const __mmask16 *rows, int first)                \
     {                                                                                              \
-        multiply(p, x, rows, first, n, vectors, planes);                                           \
+        multiply(p, x, rows, first, n, vectors, is_words);                                         \
     }
-#define TILES_OF(vectors, planes)                                                                  \
-    TILE_OF(1, vectors, planes)                                                                    \
-    TILE_OF(2, vectors, planes)                                                                    \
-    TILE_OF(3, vectors, planes)                                                                    \
-    TILE_OF(4, vectors, planes)
+#define TILES_OF(vectors, is_words)                                                                \
+    TILE_OF(1, vectors, is_words)                                                                  \
+    TILE_OF(2, vectors, is_words)                                                                  \
+    TILE_OF(3, vectors, is_words)                                                                  \
+    TILE_OF(4, vectors, is_words)
+TILES_OF(1, 0)
+TILES_OF(2, 0)
+TILES_OF(3, 0)
 TILES_OF(1, 1)
 TILES_OF(2, 1)
 TILES_OF(3, 1)
-TILES_OF(1, 2)
-TILES_OF(2, 2)
 
 static tile_fn *const tiles[2][VECTORS][TOKENS] = {
+    {{tile_1_1_0, tile_2_1_0, tile_3_1_0, tile_4_1_0},
+     {tile_1_2_0, tile_2_2_0, tile_3_2_0, tile_4_2_0},
+     {tile_1_3_0, tile_2_3_0, tile_3_3_0, tile_4_3_0}},
     {{tile_1_1_1, tile_2_1_1, tile_3_1_1, tile_4_1_1},
      {tile_1_2_1, tile_2_2_1, tile_3_2_1, tile_4_2_1},
-     {tile_1_3_1, tile_2_3_1, tile_3_3_1, tile_4_3_1}},
-    {{tile_1_1_2, tile_2_1_2, tile_3_1_2, tile_4_1_2},
-     {tile_1_2_2, tile_2_2_2, tile_3_2_2, tile_4_2_2}}};
+     {tile_1_3_1, tile_2_3_1, tile_3_3_1, tile_4_3_1}}};
 
 /* --- loops --- */
 
@@ -236,10 +235,7 @@ struct job {
 
 static int offset_of(enum weight_format f)
 {
-    return f == WF_FP8    ? OFFSET_FP8
-           : f == WF_Q8_0 ? OFFSET_INT8
-           : f == WF_Q4_0 ? OFFSET_INT4
-                          : OFFSET_FP4;
+    return f == WF_Q8_0 ? OFFSET_INT8 : f == WF_Q4_0 ? OFFSET_INT4 : OFFSET_FP4;
 }
 
 /* Index of token t's first group in the activations. */
@@ -249,24 +245,35 @@ static size_t first_group(const struct job *j, int t)
            (size_t)(j->x_first / GROUP);
 }
 
-static void make_starts(struct starts *s, const struct job *j, int t0, int n, int g0, int groups)
+static void make_words(union slice *s, const struct job *j, int t0, int n, int g0, int groups)
 {
-    int offset = offset_of(j->w->base.format);
+    for (int t = 0; t < n; t++) {
+        const int8_t *q = j->x->q + GROUP * (first_group(j, t0 + t) + (size_t)g0);
+        for (int k = 0; k < GROUP * groups; k += GROUP) {
+            __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(q + k));
+            _mm512_store_si512(s->words[t] + k, _mm512_cvtepi8_epi16(bytes));
+        }
+    }
+}
+
+/* A vector of starts for each token. */
+static void make_starts(union slice *s, const struct job *j, int t0, int n, int g0, int groups)
+{
+    const __m512i factor = _mm512_set1_epi16((short)-offset_of(j->w->base.format));
     for (int t = 0; t < n; t++) {
         const int16_t *pairs = j->x->pairs + 2 * (first_group(j, t0 + t) + (size_t)g0);
         __m512i sums = _mm512_maskz_loadu_epi32((__mmask16)((1u << groups) - 1), pairs);
-        _mm512_store_si512(s->at[t], _mm512_madd_epi16(sums, _mm512_set1_epi16((short)-offset)));
+        _mm512_store_si512(s->start[t], _mm512_madd_epi16(sums, factor));
     }
 }
 
 /* Tokens [t0, t0 + n) times the panel, whose first row is `row`. */
-static void run_tokens(const struct job *j, const struct panel *p, const struct starts *s,
+static void run_tokens(const struct job *j, const struct panel *p, const union slice *s,
                        struct ahead *ahead, int t0, int n, int g0, int row, int row1)
 {
     int vectors = (row1 - row + ROWS - 1) / ROWS;
-    int most = p->planes == 2 ? VECTORS_FP8 : VECTORS;
     __mmask16 rows[VECTORS];
-    vectors = vectors < most ? vectors : most;
+    vectors = vectors < VECTORS ? vectors : VECTORS;
     for (int v = 0; v < vectors; v++) {
         int left = row1 - row - ROWS * v;
         rows[v] = (__mmask16)(left < ROWS ? (1u << left) - 1 : 0xffff);
@@ -277,12 +284,12 @@ static void run_tokens(const struct job *j, const struct panel *p, const struct 
         count = (n - t + left - 1) / left; /* 5 as 3 + 2, which is faster than 4 + 1 */
         for (int i = 0; i < count; i++) {
             size_t at = first_group(j, t0 + t + i) + (size_t)g0;
-            x.q[i] = j->x->q + at * GROUP;
+            x.q[i] = p->is_words ? (const void *)s->words[t + i] : j->x->q + at * GROUP;
             x.scale[i] = j->x->scale + at;
-            x.start[i] = s->at[t + i];
+            x.start[i] = p->is_words ? NULL : s->start[t + i];
             x.y[i] = j->y + (size_t)(t0 + t + i) * j->ldy + row;
         }
-        tiles[p->planes - 1][vectors - 1][count - 1](p, &x, rows, g0 == 0);
+        tiles[p->is_words][vectors - 1][count - 1](p, &x, rows, g0 == 0);
     }
 }
 
@@ -309,20 +316,19 @@ void matmul_panel_avx512(float *y, size_t ldy, const struct packed *w, int row0,
 {
     struct job j = {y, ldy, w, x, x_first, idx};
     struct panel p; /* large: no part of it is set before there is use for it */
-    struct starts s;
-    p.planes = w->base.format == WF_FP8 ? 2 : 1;
-    int step = ROWS * (p.planes == 2 ? VECTORS_FP8 : VECTORS), all = w->base.cols / GROUP;
-    int slice = p.planes == 2 ? SLICE / 2 : SLICE;
+    union slice s;
     struct ahead ahead;
+    p.is_words = w->base.format == WF_FP8;
+    int all = w->base.cols / GROUP, slice = p.is_words ? SLICE_FP8 : SLICE;
     for (int t0 = 0; t0 < n_t; t0 += BLOCK) {
         int n = n_t - t0 < BLOCK ? n_t - t0 : BLOCK;
         for (int g0 = 0; g0 < all; g0 += slice) {
             p.groups = all - g0 < slice ? all - g0 : slice;
-            make_starts(&s, &j, t0, n, g0, p.groups);
-            for (int row = row0; row < row1; row += step) {
-                for (int v = 0; ROWS * v < step && row + ROWS * v < row1; v++)
+            (p.is_words ? make_words : make_starts)(&s, &j, t0, n, g0, p.groups);
+            for (int row = row0; row < row1; row += STEP) {
+                for (int v = 0; ROWS * v < STEP && row + ROWS * v < row1; v++)
                     unpack_rows(&p, v, w, row + ROWS * v, g0);
-                next_panel(&ahead, &j, row0, row1, row + step, g0, slice);
+                next_panel(&ahead, &j, row0, row1, row + STEP, g0, slice);
                 run_tokens(&j, &p, &s, &ahead, t0, n, g0, row, row1);
             }
         }
