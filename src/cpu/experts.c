@@ -30,7 +30,7 @@ static void sort_ids(int32_t *ids, int n)
 /* The k largest p + bias, ties to the lower id. A NaN is less than every number. */
 static void choose(int32_t *ids, const float *p, const float *bias, int n, int k)
 {
-    float best[MAX_USED]; /* scores of ids[0, found), falling */
+    float best[MAX_USED] = {0}; /* scores of ids[0, found), falling */
     int found = 0;
     for (int e = 0; e < n; e++) {
         float score = bias ? p[e] + bias[e] : p[e];
