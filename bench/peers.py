@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = {"decode 1": ("decode", 1), "decode 16": ("decode", 16), "prefill 512": ("prefill", 512),
         "prefill 2048": ("prefill", 2048)}
-CONTEXT, OTHERS, QUIET_STEPS, MAX_STEPS, TOKENS = 2112, 0.08, 9, 60, 64
+CONTEXT, OTHERS, QUIET_STEPS, TOKENS = 2112, 0.08, 9, 64
 THREADS = len(os.sched_getaffinity(0))
 
 
@@ -76,17 +76,17 @@ class Llama:
 
 
 
-def median_step(work):
+def median_step(work, wanted=QUIET_STEPS):
     """Median of the quiet steps in seconds, and whether there were enough of them."""
     quiet, all_of_them = [], []
-    while len(quiet) < QUIET_STEPS and len(all_of_them) < MAX_STEPS:
+    while len(quiet) < wanted and len(all_of_them) < 3 * wanted:
         start, others = time.monotonic(), busy_seconds() - own_seconds()
         work()
         seconds = time.monotonic() - start
         all_of_them.append(seconds)
         if busy_seconds() - own_seconds() - others <= OTHERS * max(seconds, 0.02):
             quiet.append(seconds)
-    enough = len(quiet) >= QUIET_STEPS // 3
+    enough = len(quiet) >= (wanted + 1) // 2
     return statistics.median(quiet if enough else all_of_them), enough
 
 
@@ -117,7 +117,7 @@ def llama_main(path, tokens_path, logits_path):
             rate = n * (8 if n == 1 else 2) / seconds
         else:
             llama.prompt(n)
-            seconds, quiet = median_step(lambda: llama.prompt(n))
+            seconds, quiet = median_step(lambda: llama.prompt(n), 3)
             rate = n / seconds
         result["rows"][name] = {"rate": rate, "quiet": quiet}
     if tokens_path:
