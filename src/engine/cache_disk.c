@@ -21,7 +21,8 @@
 
 enum { KEY_HEX = 2 * HMAC_BYTES, NAME_MAX_BYTES = KEY_HEX + 16 };
 
-static const char ENTRY[] = ".prefix", PART[] = ".part", SECRET[] = "secret", LOCK[] = "lock";
+static const char ENTRY[] = ".prefix", PART[] = ".part", SECRET[] = "secret",
+                  SECRET_PART[] = "secret.part", LOCK[] = "lock";
 
 struct cache_disk {
     char *dir;
@@ -74,6 +75,20 @@ static bool is_off(struct cache_disk *d)
     return off;
 }
 
+/* Whether it may go well the next time: no descriptor, no memory, a signal. */
+static bool will_pass(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOMEM || code == EINTR;
+}
+
+/* False: it stays, and the use of the directory ends, since nobody would count it. */
+static bool remove_file(struct cache_disk *d, const char *file)
+{
+    if (unlinkat(d->dir_fd, file, 0) == 0 || errno == ENOENT) return true;
+    turn_off(d, file, errno);
+    return false;
+}
+
 /* Forgets an entry; what is bad goes from the disk, too. */
 static void forget(struct cache_disk *d, const struct cache_name *name, const char *why)
 {
@@ -86,7 +101,7 @@ static void forget(struct cache_disk *d, const struct cache_name *name, const ch
     pthread_mutex_unlock(&d->lock);
     if (!why) return;
     log_warn("cache: %s: a bad entry is removed: %s", d->dir, why);
-    unlinkat(d->dir_fd, file, 0);
+    remove_file(d, file);
 }
 
 void cache_disk_refuse(struct cache_disk *d, const struct cache_name *name, const char *why)
@@ -110,6 +125,21 @@ static int read_all(int fd, void *out, size_t size)
         at += (size_t)n;
     }
     return 0;
+}
+
+/* Why read_all has failed. */
+static const char *read_failure(void)
+{
+    return errno ? strerror(errno) : "it is cut off";
+}
+
+static int sync_file(int fd)
+{
+    int rc;
+    do
+        rc = fsync(fd);
+    while (rc && errno == EINTR);
+    return rc;
 }
 
 /* --- loading --- */
@@ -156,9 +186,11 @@ static void load(struct cache_disk *d, struct disk_request *r)
     name_file(file, &r->name, ENTRY);
     int fd = open_entry(d, file, &st);
     if (fd < 0) {
-        /* Else it is a miss this time: the process has too many files open, or there is no memory. */
-        if (errno == ENOENT || errno == ELOOP)
-            forget(d, &r->name, errno == ENOENT ? NULL : strerror(errno));
+        int why = errno;
+        if (why == ENOENT || why == ELOOP)
+            forget(d, &r->name, why == ENOENT ? NULL : strerror(why));
+        else if (!will_pass(why)) /* else it is a miss this time */
+            turn_off(d, file, why);
         return;
     }
     size_t size = (size_t)st.st_size;
@@ -213,7 +245,7 @@ static bool make_room(struct cache_disk *d, const struct cache_name *name, uint6
         pthread_mutex_unlock(&d->lock);
         if (room != ROOM_LATER) return room == ROOM;
         name_file(file, &victim, ENTRY);
-        unlinkat(d->dir_fd, file, 0);
+        if (!remove_file(d, file)) return false;
     }
 }
 
@@ -228,12 +260,12 @@ static int write_entry(struct cache_disk *d, const struct disk_request *r)
     int fd = openat(d->dir_fd, part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0) return errno;
     bool bad = file_write_all(fd, head, sizeof head) ||
-               file_write_all(fd, r->image.data, r->image.size) || fsync(fd);
+               file_write_all(fd, r->image.data, r->image.size) || sync_file(fd);
     int code = bad ? errno : 0;
     if (close(fd) && !code) code = errno;
     if (!code && renameat(d->dir_fd, part, d->dir_fd, file)) code = errno;
-    if (code) unlinkat(d->dir_fd, part, 0);
-    if (!code && fsync(d->dir_fd)) code = errno;
+    if (code) remove_file(d, part);
+    if (!code && sync_file(d->dir_fd)) code = errno;
     return code;
 }
 
@@ -244,7 +276,7 @@ static void store(struct cache_disk *d, struct disk_request *r)
     state_image_seal(&r->image);
     int code = write_entry(d, r);
     if (code) {
-        turn_off(d, "writing", code);
+        if (!will_pass(code)) turn_off(d, "writing", code);
         return;
     }
     pthread_mutex_lock(&d->lock);
@@ -410,29 +442,34 @@ static int open_dir(struct cache_disk *d, struct err *err)
             "%s: a cache directory belongs to who serves, and nobody else may write there", d->dir);
     d->lock_fd = openat(d->dir_fd, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (d->lock_fd < 0) return err_set(err, ERR_IO, "%s/%s: %s", d->dir, LOCK, strerror(errno));
-    if (flock(d->lock_fd, LOCK_EX | LOCK_NB))
-        return err_set(err, ERR_ARGUMENT, "%s: another process uses this cache directory", d->dir);
-    return 0;
+    if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0) return 0;
+    return errno == EWOULDBLOCK
+               ? err_set(err, ERR_ARGUMENT, "%s: another process uses this cache directory", d->dir)
+               : err_set(err, ERR_IO, "%s/%s: %s", d->dir, LOCK, strerror(errno));
 }
 
 /* A new secret: whole, or not there. */
 static int make_secret(struct cache_disk *d, struct err *err)
 {
-    static const char temp[] = "secret.part";
     if (getrandom(d->secret, sizeof d->secret, 0) != (ssize_t)sizeof d->secret)
         return err_set(err, ERR_IO, "no random numbers for the cache's secret");
-    unlinkat(d->dir_fd, temp, 0);
-    int fd = openat(d->dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) return err_set(err, ERR_IO, "%s/%s: %s", d->dir, temp, strerror(errno));
-    bool bad = file_write_all(fd, d->secret, sizeof d->secret) || fsync(fd);
-    if (close(fd) || bad || renameat(d->dir_fd, temp, d->dir_fd, SECRET) || fsync(d->dir_fd))
-        return err_set(err, ERR_IO, "%s/%s: %s", d->dir, SECRET, strerror(errno));
-    return 0;
+    int fd =
+        openat(d->dir_fd, SECRET_PART, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) return err_set(err, ERR_IO, "%s/%s: %s", d->dir, SECRET_PART, strerror(errno));
+    bool bad = file_write_all(fd, d->secret, sizeof d->secret) || sync_file(fd);
+    int code = bad ? errno : 0;
+    if (close(fd) && !code) code = errno;
+    if (!code && renameat(d->dir_fd, SECRET_PART, d->dir_fd, SECRET)) code = errno;
+    if (!code && sync_file(d->dir_fd)) code = errno;
+    return code ? err_set(err, ERR_IO, "%s/%s: %s", d->dir, SECRET, strerror(code)) : 0;
 }
 
 static int read_secret(struct cache_disk *d, struct err *err)
 {
     struct stat st;
+    /* A power cut may leave this name beside the other one. */
+    if (unlinkat(d->dir_fd, SECRET_PART, 0) && errno != ENOENT)
+        return err_set(err, ERR_IO, "%s/%s: %s", d->dir, SECRET_PART, strerror(errno));
     int fd = open_entry(d, SECRET, &st);
     if (fd < 0 && errno == ENOENT) return make_secret(d, err);
     if (fd < 0) return err_set(err, ERR_IO, "%s/%s: %s", d->dir, SECRET, strerror(errno));
@@ -441,7 +478,7 @@ static int read_secret(struct cache_disk *d, struct err *err)
         rc = err_set(err, ERR_ARGUMENT, "%s/%s: %d bytes that only who serves can read are wanted",
                      d->dir, SECRET, CACHE_SECRET);
     else if (read_all(fd, d->secret, CACHE_SECRET))
-        rc = err_set(err, ERR_IO, "%s/%s: cannot be read", d->dir, SECRET);
+        rc = err_set(err, ERR_IO, "%s/%s: %s", d->dir, SECRET, read_failure());
     close(fd);
     return rc;
 }
@@ -472,8 +509,9 @@ static int inspect(const struct cache_disk *d, const char *file, struct found *o
         return err_set(err, errno == ELOOP ? ERR_FORMAT : ERR_IO, "%s: %s", file, strerror(errno));
     size_t size = st.st_size < CACHE_FILE_SIGNED ? (size_t)st.st_size : CACHE_FILE_SIGNED;
     int rc = read_all(fd, head, size);
+    if (rc) err_set(err, ERR_IO, "%s: %s", file, read_failure());
     close(fd);
-    if (rc) return err_set(err, ERR_IO, "%s: cannot be read", file);
+    if (rc) return -1;
     if (cache_file_check(&out->name, d->secret, file, head, size, (uint64_t)st.st_size, err))
         return -1;
     name_file(right, &out->name, ENTRY);
@@ -488,7 +526,7 @@ static void scan_file(struct cache_disk *d, const char *file, struct found *list
 {
     struct err err = {0};
     struct found f;
-    if (has_key_name(file, PART)) unlinkat(d->dir_fd, file, 0);
+    if (has_key_name(file, PART)) remove_file(d, file);
     if (!has_key_name(file, ENTRY)) return;
     int rc = inspect(d, file, &f, &err);
     if (rc && err.code == ERR_IO) {
@@ -497,7 +535,7 @@ static void scan_file(struct cache_disk *d, const char *file, struct found *list
     }
     if (rc) {
         log_warn("cache: %s: a bad entry is removed: %s", d->dir, err.message);
-        unlinkat(d->dir_fd, file, 0);
+        remove_file(d, file);
         d->stats.n_bad++;
         return;
     }
@@ -512,25 +550,35 @@ static void scan_file(struct cache_disk *d, const char *file, struct found *list
     char name[NAME_MAX_BYTES];
     if (by_use(&f, &list[oldest]) >= 0) list[oldest] = f;
     name_file(name, &gone.name, ENTRY);
-    unlinkat(d->dir_fd, name, 0);
+    remove_file(d, name);
+}
+
+/* Fills list; how many there are, or -1. */
+static int scan_dir(struct cache_disk *d, struct found *list, struct err *err)
+{
+    int fd = openat(d->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        err_set(err, ERR_IO, "%s: cannot be listed: %s", d->dir, strerror(errno));
+        if (fd >= 0) close(fd);
+        return -1;
+    }
+    struct dirent *e;
+    while (errno = 0, e = readdir(dir))
+        scan_file(d, e->d_name, list, &n);
+    if (errno) n = err_set(err, ERR_IO, "%s: cannot be listed: %s", d->dir, strerror(errno));
+    closedir(dir);
+    return n;
 }
 
 static int scan(struct cache_disk *d, struct err *err)
 {
-    int fd = openat(d->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    struct found *list = malloc(DISK_MAX_FILES * sizeof *list);
-    if (!dir || !list) {
-        if (dir)
-            closedir(dir);
-        else if (fd >= 0)
-            close(fd);
+    struct found *list = xcalloc(DISK_MAX_FILES, sizeof *list);
+    int n = scan_dir(d, list, err);
+    if (n < 0) {
         free(list);
-        return err_set(err, ERR_IO, "%s: cannot be listed", d->dir);
+        return -1;
     }
-    for (struct dirent *e; (e = readdir(dir));)
-        scan_file(d, e->d_name, list, &n);
-    closedir(dir);
     qsort(list, (size_t)n, sizeof *list, by_use);
     for (int i = 0; i < n; i++)
         cache_index_add(&d->index, &list[i].name, list[i].bytes);
@@ -539,7 +587,7 @@ static int scan(struct cache_disk *d, struct err *err)
         char file[NAME_MAX_BYTES];
         struct cached_file *f = cache_index_victim(&d->index, INDEX_BYTES, NULL, 0);
         name_file(file, &f->name, ENTRY);
-        unlinkat(d->dir_fd, file, 0);
+        remove_file(d, file);
         cache_index_remove(&d->index, f);
     }
     return 0;

@@ -7,13 +7,14 @@
  *     DIR/KEY.prefix    an entry; KEY in hex
  *     DIR/KEY.part      one being written: synced, then renamed, then the directory is synced
  *
- * At the start the directory is scanned: parts go, and so does what is damaged or not of this secret. Other
- * names are left alone. At most DISK_MAX_FILES entries and max_bytes are kept; what goes is decided as in memory
+ * At the start the directory is scanned: parts go, secret.part too, and so does what is damaged or not of this
+ * secret. Other names are left alone. At most DISK_MAX_FILES entries and max_bytes are kept; what goes is decided as in memory
  * (engine/prefix_cache.h), with owners for groups (struct cache_tenant), in the order of the last use at the start.
  *
  * A bad entry is a miss, is removed, and is logged once. What the system refuses (no space, an I/O error) ends
  * the use of the directory, is logged once, and hurts nobody else; a file that cannot be opened for want of
- * descriptors or memory is a miss this time, and stays.
+ * descriptors or memory is a miss this time, and stays, and an entry that cannot be made for want of them is not
+ * written. A directory that cannot be made or read at the start is an error.
  *
  * find, name, submit, take and refuse are for one thread, the engine's. */
 #pragma once

@@ -58,7 +58,9 @@ static int write_new(const char *path, const struct buf *text, const struct stat
         return err_set(err, ERR_LIMIT, "%s: more than %d bytes", path, KEYS_MAX_BYTES);
     if (file_replace(path, buf_text(text), text->size, err)) return -1;
     if (fsync(folder)) return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
-    if (!old->st_nlink || stat(path, &now)) return 0;
+    if (!old->st_nlink) return 0;
+    if (stat(path, &now))
+        return err_set(err, ERR_IO, "%s: its owner may have changed: %s", path, strerror(errno));
     if (now.st_uid == old->st_uid && now.st_gid == old->st_gid) return 0;
     if (chown(path, old->st_uid, old->st_gid) == 0) return 0;
     return err_set(err, ERR_IO, "%s: its owner has changed: %s", path, strerror(errno));

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -565,6 +567,74 @@ static void without_a_free_descriptor_an_entry_is_a_miss_and_stays(void **state)
     rig_close(r);
 }
 
+static void without_a_free_descriptor_nothing_is_written_and_the_disk_goes_on(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open();
+    struct rlimit all, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
+    none = (struct rlimit){0, all.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    store(r, &ALICE, 6, 100);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &all), 0);
+    assert_int_equal(disk(r).n_written, 0);
+    assert_false(disk(r).off);
+    store(r, &ALICE, 6, 100);
+    assert_int_equal(disk(r).n_written, 1);
+    assert_int_equal(loaded(r, &ALICE, 6, 200), 100);
+    rig_close(r);
+}
+
+static void an_entry_that_cannot_be_opened_ends_the_disk(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open();
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    store(r, &ALICE, 6, 100);
+    assert_true(strlen(the_entry()) < sizeof address.sun_path);
+    memcpy(address.sun_path, one_path, strlen(one_path) + 1);
+    unlink(one_path);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(loaded(r, &ALICE, 6, 200), 0);
+    assert_true(disk(r).off);
+    close(fd);
+    rig_close(r);
+}
+
+static void an_entry_that_cannot_be_removed_ends_the_disk(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open();
+    store(r, &ALICE, 6, 100);
+    uint64_t each = disk(r).bytes;
+    r->o.disk = each + each / 2;
+    reopen(r);
+    unlink(the_entry());
+    assert_int_equal(mkdir(one_path, 0700), 0);
+    store(r, &ALICE, 7, 100);
+    assert_true(disk(r).off);
+    assert_int_equal(disk(r).n_written, 0);
+    assert_int_equal(rmdir(one_path), 0);
+    rig_close(r);
+}
+
+/* Its renaming has come to the disk by half. */
+static void the_other_name_of_the_secret_goes(void **state)
+{
+    (void)state;
+    struct rig *r = rig_open();
+    char path[PATH], part[PATH];
+    store(r, &ALICE, 6, 100);
+    snprintf(path, sizeof path, "%s/secret", dir);
+    snprintf(part, sizeof part, "%s/secret.part", dir);
+    assert_int_equal(link(path, part), 0);
+    reopen(r);
+    assert_int_equal(access(part, F_OK), -1);
+    assert_int_equal(loaded(r, &ALICE, 6, 200), 100);
+    rig_close(r);
+}
+
 static void an_unsafe_directory_is_refused(void **state)
 {
     (void)state;
@@ -661,6 +731,10 @@ int main(void)
         TEST(owners_keep_entries_and_shares_under_another_number),
         TEST(no_space_ends_the_disk_and_nothing_else),
         TEST(without_a_free_descriptor_an_entry_is_a_miss_and_stays),
+        TEST(without_a_free_descriptor_nothing_is_written_and_the_disk_goes_on),
+        TEST(an_entry_that_cannot_be_opened_ends_the_disk),
+        TEST(an_entry_that_cannot_be_removed_ends_the_disk),
+        TEST(the_other_name_of_the_secret_goes),
         TEST(an_unsafe_directory_is_refused),
         TEST(a_kill_while_writing_leaves_good_entries_only),
     };
