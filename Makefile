@@ -89,6 +89,11 @@ $B/src/serve/page/%.o: src/serve/page/%
 	    ".incbin \"$<\"" "$${n}_end:" ".byte 0" ".section .note.GNU-stack,\"\"" | \
 	    $(CC) -c -x assembler -o $@ -
 
+# What the gates put between a program and its files; plain, whatever the program is.
+$B/tests/gates/%.so: tests/gates/%.c
+	@mkdir -p $(@D)
+	@$(CC) -std=c17 -D_GNU_SOURCE -O2 -g -fPIC -shared -pthread $(WARN) -o $@ $<
+
 $B/tests/%: $B/tests/%.o $(TEST_AUX) $B/libtenon.a
 	@$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
@@ -118,7 +123,7 @@ test:
 # Does the server stand what clients may do to it? Minutes; GATES="--full hostile" for one as long as it should be.
 test-gates:
 	@tools/deps --check || tools/deps
-	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon
+	@$(MAKE) --no-print-directory -j$(JOBS) $B/tenon $B/tests/gates/disk_shim.so $B/tests/gates/disk_driver
 	@BUILD=$B tests/gates/run $(GATES)
 
 # The chat page in a real browser (installs one the first time); pictures go to build/page/.

@@ -68,16 +68,20 @@ class Checks:
 
 
 class Server:
-    """`tenon serve`, ended and looked at when the block is left."""
+    """`tenon serve`, ended and looked at when the block is left. env: more of its environment."""
 
-    def __init__(self, *options, checks=None):
+    class Refused(Exception):
+        """It did not begin: its status, and what it said."""
+
+    def __init__(self, *options, checks=None, env=None):
         self.checks = checks
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen([TENON, "serve", MODEL, "--port", "0", *options],
-                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
-        line = self.process.stdout.readline()
-        found = re.search(r"http://(.*):(\d+)$", line.strip())
-        assert found, (line, self.said())
+                                        stdout=subprocess.PIPE, stderr=self.log, text=True,
+                                        env={**os.environ, **(env or {})})
+        found = re.search(r"http://(.*):(\d+)$", self.process.stdout.readline().strip())
+        if not found:
+            raise self.Refused(self.process.wait(), self.said())
         self.host, self.port = found[1], int(found[2])
         self.url = f"http://{self.host}:{self.port}"
 
