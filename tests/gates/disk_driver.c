@@ -27,7 +27,14 @@
 #include "base/mem.h"
 #include "engine/prefix_cache.h"
 
-enum { N_TEXTS = 6 /* and one */, N_LENGTHS = 3, N_MORE = 4, EVERY = 100, MEMORY = 1 << 24, STEPS = 12 };
+enum {
+    N_TEXTS = 6 /* and one */,
+    N_LENGTHS = 3,
+    N_MORE = 4,
+    EVERY = 100,
+    MEMORY = 1 << 24,
+    STEPS = 12
+};
 static const int LENGTHS[N_LENGTHS] = {40, 90, 150};
 enum { LONGEST = 150 + N_MORE };
 
