@@ -50,7 +50,7 @@ struct rig {
     struct prefix_cache *cache;
     struct prefix_options o;
     int32_t tokens[LONGEST];
-    float *cold[N_TEXTS + 1][N_LENGTHS]; /* logits after N_MORE tokens more */
+    float *cold[N_TEXTS + 1][N_LENGTHS]; /* logits after N_MORE tokens more; or NULL */
     struct tally tally;
 };
 
@@ -83,11 +83,17 @@ static void rig_init(struct rig *r)
                       .o = {.memory = MEMORY, .every = EVERY, .model_digest = {9}}};
     for (int i = 0; i < LONGEST; i++)
         r->tokens[i] = (int32_t)((unsigned)i * 2654435761u >> 7) % r->b.vocab;
-    for (int which = 0; which <= N_TEXTS; which++)
-        for (int i = 0; i < N_LENGTHS; i++) {
-            r->cold[which][i] = xmalloc((size_t)r->b.vocab * sizeof(float));
-            session_free(compute(r, which, LENGTHS[i] + N_MORE, r->cold[which][i]));
-        }
+}
+
+/* What an entry must go on to. */
+static const float *cold(struct rig *r, int which, int length)
+{
+    float **logits = &r->cold[which][length];
+    if (!*logits) {
+        *logits = xmalloc((size_t)r->b.vocab * sizeof(float));
+        session_free(compute(r, which, LENGTHS[length] + N_MORE, *logits));
+    }
+    return *logits;
 }
 
 static void rig_fini(struct rig *r)
@@ -135,7 +141,7 @@ static void look_up(struct rig *r, int tenant, int which, int length)
     feed_to(r, s, which, LENGTHS[at] + N_MORE, logits);
     r->tally.hits++;
     r->tally.foreign += tenant != which % N_TENANTS;
-    r->tally.wrong += memcmp(logits, r->cold[which][at], (size_t)r->b.vocab * sizeof *logits) != 0;
+    r->tally.wrong += memcmp(logits, cold(r, which, at), (size_t)r->b.vocab * sizeof *logits) != 0;
     free(logits);
     session_free(s);
 }

@@ -50,7 +50,9 @@ class Findings:
         self.counts, self.faults = Counter(), []
 
     def blame(self, fault, words):
-        self.faults.append(f"{fault}: {words}")
+        """Told at once: a full form takes hours."""
+        self.faults.append(fault)
+        print(f"        {fault}: {words}", flush=True)
 
     def struck(self, fault, calls, said):
         """What the fault has hit, and whether what was said tells of it."""
@@ -67,8 +69,6 @@ class Findings:
         c = self.counts
         checks.check(c["hit"] and not self.faults, f"{words}: {c['runs']} runs, {c['hit']} calls failed, "
                      f"{c['refused']} did not begin, {c['hits']} hits, {len(self.faults)} wrong")
-        for fault in self.faults[:8]:
-            print("       ", fault)
 
 
 def is_miss(call):
