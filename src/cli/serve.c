@@ -36,6 +36,7 @@ enum {
     KEY_COMPAT,
     KEY_METRICS,
     KEY_PADDING,
+    KEY_TICK,
     KEY_FAMILY,
     KEY_EFFORT,
     KEY_BODY,
@@ -85,9 +86,10 @@ static const struct argp_option option_table[] = {
     {"audit-log", KEY_AUDIT, "FILE", 0,
      "A line of JSON for each request, without its texts; opened again at SIGHUP", 1},
     {"padding", KEY_PADDING, "HOW", 0,
-     "bucket: events of streams are multiples of 256 bytes long, against who watches the line; off "
-     "(default)",
+     "Against who watches the line. bucket: events and answers are multiples of 256 bytes long; "
+     "paced: streams have one event of 512 bytes at each tick; off (default)",
      1},
+    {"padding-tick", KEY_TICK, "MS", 0, "Of --padding paced; default 50", 1},
     {"metrics-key", KEY_METRICS, NULL, 0, "GET /metrics wants the key, too", 1},
     {"served-model-name", KEY_NAME, "NAME", 0,
      "The model's name in the API; default the name of its folder or file", 1},
@@ -151,6 +153,15 @@ static const char **text_of(struct options *o, int key)
     default:
         return NULL;
     }
+}
+
+static enum padding read_padding(struct argp_state *state, const char *word)
+{
+    if (!strcmp(word, "bucket")) return PADDING_BUCKET;
+    if (!strcmp(word, "paced")) return PADDING_PACED;
+    if (strcmp(word, "off") != 0)
+        argp_error(state, "--padding: %s; it is off, bucket or paced", word);
+    return PADDING_OFF;
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -223,9 +234,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->has_family = true;
         return 0;
     case KEY_PADDING:
-        o->server.padding = !strcmp(arg, "bucket");
-        if (!o->server.padding && strcmp(arg, "off"))
-            argp_error(state, "--padding: %s; it is off or bucket", arg);
+        o->server.padding = read_padding(state, arg);
+        return 0;
+    case KEY_TICK:
+        o->server.tick_ms = (int)open_int(state, "--padding-tick", arg, 5, 10000);
         return 0;
     case KEY_METRICS:
         o->server.metrics_key = true;

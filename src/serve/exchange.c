@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "serve/fields.h"
+#include "serve/pace.h"
 #include "serve/server_state.h"
 
-enum { PADDING = 256 };
 enum { MAX_CHUNK = 64 << 20, STALL_SECONDS = 10, MAX_PROMPT = 4 << 20, MAX_ANSWER = 256 << 20 };
 
 static const char SSE[] = "text/event-stream; charset=utf-8";
@@ -30,8 +30,11 @@ static void let_go(struct exchange *x)
 {
     stop_timer(&x->keep_alive);
     stop_timer(&x->stall);
+    stop_timer(&x->tick);
     x->http = NULL;
 }
+
+static void leave_pace(struct exchange *x);
 
 static void on_gone(void *ctx)
 {
@@ -39,6 +42,7 @@ static void on_gone(void *ctx)
     let_go(x);
     x->gone = true;
     atomic_store(&x->cancel, true);
+    leave_pace(x);
 }
 
 /* What the answers took so far; those under way are not counted. A prompt counts once for all its choices. */
@@ -97,6 +101,7 @@ static void free_exchange(struct exchange *x)
         ids_fini(&x->more[i].prompt);
     free(x->more);
     buf_fini(&x->answer);
+    pace_free(x->pace);
     for (int i = 0; i < EXCHANGE_MAX_CHOICES; i++) {
         free(x->last[i]);
     }
@@ -126,6 +131,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
     bool streams = x->api->streams(x);
     begin_stream(x);
     if (streams && x->api->alive && x->api->alive(x)) return;
+    if (streams && x->pace) return; /* the next tick is one */
     if (streams)
         http_stream_send(x->http, ": keep-alive\n\n", 14);
     else
@@ -448,11 +454,14 @@ static int submit_job(struct exchange *x, struct scheduler_job *job, struct ids 
     return api_refuse_err(&x->error, &err);
 }
 
+static int start_pace(struct exchange *x);
+
 /* All prompts, or none: what has begun when one is refused ends. */
 static void submit(struct exchange *x)
 {
     int n_begun = 0, rc = reserve(x);
     if (rc == 0) start_timer(x);
+    if (rc == 0 && x->server->o.padding == PADDING_PACED) rc = start_pace(x);
     x->submitted = clock_seconds();
     if (rc == 0) rc = submit_job(x, &x->job, &x->prompt, &x->part);
     if (rc == 0) n_begun = x->job.n;
@@ -536,27 +545,99 @@ static void take_end(struct message *m)
         exchange_fail(x, &x->error);
     else if (x->http)
         x->api->complete(x);
-    free_exchange(x);
+    if (!x->http) free_exchange(x); /* else its last events wait for their ticks */
+}
+
+/* The message stays the caller's, but the exchange may be freed, with those of ends. */
+static void handle(struct message *m)
+{
+    if (m->kind == MESSAGE_ENDED)
+        take_end(m);
+    else if (m->kind == MESSAGE_EVENT)
+        take_event(m);
+    else
+        take_pick(m);
+}
+
+static void handle_and_free(struct message *m)
+{
+    bool is_end = m->kind == MESSAGE_ENDED;
+    handle(m);
+    if (!is_end) free(m);
+}
+
+/* A stream's messages wait for ticks, of a whole answer the ends alone. */
+static bool must_wait(const struct message *m)
+{
+    const struct exchange *x = m->x;
+    return x->pace && x->http && (m->kind == MESSAGE_ENDED || x->api->streams(x));
 }
 
 void exchange_take(struct message *m)
 {
-    switch (m->kind) {
-    case MESSAGE_PREPARED:
+    if (m->kind == MESSAGE_PREPARED) {
         take_prepared(m->x);
-        break;
-    case MESSAGE_EVENT:
-        take_event(m);
+    } else if (!must_wait(m)) {
+        handle_and_free(m);
+    } else if (!pace_put(m->x->pace, m)) {
+        lose(m->x);
         free(m);
-        break;
-    case MESSAGE_DRAWN:
-    case MESSAGE_PROMPTED:
-        take_pick(m);
-        free(m);
-        break;
-    default:
-        take_end(m);
     }
+}
+
+/* --- ticks --- */
+
+static void watch_reader(struct exchange *x);
+
+/* The exchange may be freed. */
+static void leave_pace(struct exchange *x)
+{
+    struct pace *p = x->pace;
+    struct message *m;
+    bool is_complete = x->n_choices && x->n_ended == x->n_choices;
+    if (!p) return;
+    x->pace = NULL;
+    stop_timer(&x->tick);
+    while ((m = pace_take(p)))
+        handle_and_free(m);
+    pace_free(p);
+    if (is_complete) free_exchange(x);
+}
+
+static void tick_stream(struct exchange *x)
+{
+    struct message *m;
+    begin_stream(x);
+    while (!pace_has_cell(x->pace) && (m = pace_next(x->pace)))
+        handle(m);
+    http_stream_send(x->http, pace_cell(x->pace), PADDING_CELL);
+    watch_reader(x);
+    if (!pace_is_over(x->pace)) return;
+    http_stream_end(x->http);
+    let_go(x);
+    free_exchange(x);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *ctx)
+{
+    struct exchange *x = ctx;
+    (void)fd;
+    (void)what;
+    x->n_ticks++;
+    if (x->api->streams(x))
+        tick_stream(x);
+    else if (pace_n_ends(x->pace) == x->n_choices && padding_class(x->n_ticks) == x->n_ticks)
+        leave_pace(x); /* all is there, and it is time for it */
+}
+
+static int start_pace(struct exchange *x)
+{
+    int ms = x->server->o.tick_ms;
+    struct timeval every = {ms / 1000, ms % 1000 * 1000};
+    x->pace = pace_new();
+    x->tick = event_new(x->server->base, -1, EV_PERSIST, on_tick, x);
+    if (x->pace && x->tick && event_add(x->tick, &every) == 0) return 0;
+    return api_refuse_memory(&x->error);
 }
 
 /* --- what endpoints write --- */
@@ -578,10 +659,28 @@ static char *text_of(struct exchange *x, json_t *body, size_t *size)
     return text;
 }
 
+/* Text of JSON with the spaces that padding wants. */
+static char *padded_text_of(struct exchange *x, json_t *body, size_t *size)
+{
+    char *text = text_of(x, body, size);
+    size_t whole = padding_body(x->server->o.padding, *size);
+    if (!text || whole == *size) return text;
+    char *grown = realloc(text, whole + 1);
+    if (!grown) {
+        free(text);
+        fail_for_memory(x);
+        return NULL;
+    }
+    memset(grown + *size, ' ', whole - *size);
+    grown[whole] = 0;
+    *size = whole;
+    return grown;
+}
+
 void exchange_reply(struct exchange *x, int status, json_t *body)
 {
     size_t size;
-    char *text = text_of(x, body, &size);
+    char *text = padded_text_of(x, body, &size);
     if (x->begun) { /* 200 has been sent: what the body says counts */
         if (text) http_stream_send(x->http, text, size);
         http_stream_end(x->http);
@@ -623,7 +722,11 @@ static void on_stalled(evutil_socket_t fd, short what, void *ctx)
     log_warn("serve: %s: the client does not read, its answer ends", x->request_id);
     atomic_store(&x->cancel, true);
     api_refuse(&x->error, 408, NULL, "The client does not read");
+    struct pace *p = x->pace;
+    x->pace = NULL; /* what it says now is said at once */
     exchange_fail(x, &x->error);
+    x->pace = p;
+    leave_pace(x);
 }
 
 static void on_drained(void *ctx)
@@ -642,47 +745,39 @@ static void watch_reader(struct exchange *x)
     http_on_drained(x->http, on_drained, x);
 }
 
-/* Appends a JSON object, made longer by a member without meaning so that the event, which `ending` more bytes end, has
- * a multiple of PADDING bytes. */
-static void add_padded(struct buf *event, const char *text, size_t size, size_t ending)
+/* Sends an event now. */
+static void send_event(struct exchange *x, const char *name, const char *text, size_t size)
 {
-    static const char member[] = ",\"padding\":\"\"";
-    size_t whole = event->size + size + strlen(member) + ending;
-    size_t missing = (PADDING - whole % PADDING) % PADDING;
-    buf_add(event, text, size - 1); /* without the brace */
-    buf_add(event, member, strlen(member) - 1);
-    for (size_t i = 0; i < missing; i++)
-        buf_add_byte(event, '.');
-    buf_add_str(event, "\"}");
-}
-
-void exchange_event(struct exchange *x, const char *name, json_t *data)
-{
-    static const char ending[] = "\n\n";
-    size_t size;
-    char *text = text_of(x, data, &size);
     struct buf event;
-    if (!text) return;
-    begin_stream(x);
     buf_init(&event, MAX_CHUNK);
-    if (name) buf_printf(&event, "event: %s\n", name);
-    buf_add_str(&event, "data: ");
-    if (x->server->o.padding)
-        add_padded(&event, text, size, strlen(ending));
-    else
-        buf_add(&event, text, size);
-    buf_add_str(&event, ending);
+    padding_event(&event, name, text, size, x->server->o.padding ? PADDING_BUCKET_BYTES : 0);
     if (event.failed)
         fail_for_memory(x);
     else
         http_stream_send(x->http, event.data, event.size);
     watch_reader(x);
     buf_fini(&event);
+}
+
+void exchange_event(struct exchange *x, const char *name, json_t *data)
+{
+    size_t size;
+    char *text = text_of(x, data, &size);
+    if (!text) return;
+    begin_stream(x);
+    if (!x->pace)
+        send_event(x, name, text, size);
+    else if (!pace_event(x->pace, name, text, size))
+        fail_for_memory(x);
     free(text);
 }
 
 void exchange_end_stream(struct exchange *x, bool done_mark)
 {
+    if (x->pace) { /* the ticks bring what waits */
+        pace_end(x->pace, done_mark);
+        return;
+    }
     if (done_mark) http_stream_send(x->http, "data: [DONE]\n\n", 14);
     http_stream_end(x->http);
     let_go(x);

@@ -76,6 +76,7 @@ struct api {
 };
 
 struct message;
+struct pace;
 
 struct exchange {
     struct server *server;
@@ -110,7 +111,10 @@ struct exchange {
     bool begun;                              /* the head of the answer is on its way */
     struct event *keep_alive;                /* sends signs of life until there is output */
     struct event *stall;                     /* the client does not read: then it ends */
-    char *body;                              /* of the request, until it is prepared */
+    struct pace *pace;                       /* what waits for its ticks; NULL: nothing waits */
+    struct event *tick;
+    int64_t n_ticks;
+    char *body; /* of the request, until it is prepared */
     size_t body_size;
     struct queue_item to_prepare;
     struct message *prepared, *last[EXCHANGE_MAX_CHOICES]; /* made before they are needed */

@@ -168,6 +168,9 @@ void http_stream_send(struct http_request *r, const void *bytes, size_t size)
     char frame[32];
     CHECK(r->streaming, "a piece of no stream");
     if (r->bodiless || size == 0) return;
+    /* In one place, so that it goes out in one write and one TLS record. */
+    if (!c->broken && evbuffer_expand(bufferevent_get_output(c->bev), size + sizeof frame))
+        conn_break(c);
     if (r->chunked) write_bytes(c, frame, (size_t)snprintf(frame, sizeof frame, "%zx\r\n", size));
     write_bytes(c, bytes, size);
     if (r->chunked) write_bytes(c, "\r\n", 2);

@@ -30,6 +30,7 @@ struct server_options server_defaults(void)
                                    .rules = {.family = FAMILY_OFFICIAL},
                                    .cache = {.every = PREFIX_EVERY},
                                    .keep_alive_ms = 5000,
+                                   .tick_ms = 50,
                                    .drain_seconds = 30};
 }
 

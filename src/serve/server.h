@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "serve/chat_request.h"
 #include "serve/http.h"
+#include "serve/padding.h"
 
 struct server_options {
     struct http_options http;
@@ -24,9 +25,8 @@ struct server_options {
     const char *tls_cert, *tls_key; /* files of PEM, read again at SIGHUP; both NULL: without TLS */
     const char *cors;               /* the origin whose pages may ask (serve/cors.h); NULL: none */
     const char *audit;              /* a file (serve/audit.h), opened again at SIGHUP; NULL: none */
-    /* Events of streams are made multiples of 256 bytes long, by a member "padding": their sizes then tell little of the
-     * tokens in them to who watches the line. Source: docs/spec, security, rule T4. */
-    bool padding;
+    enum padding padding;
+    int tick_ms;      /* PADDING_PACED: from one event to the next */
     bool metrics_key; /* GET /metrics wants the key, too */
     struct chat_rules rules;
     /* The prefix cache; its memory is engine_options.cache, and without that there is none. */

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 
-from served import MODEL, QUESTION, TENON, Server, check, events, main, run_alone
+from served import MODEL, QUESTION, TENON, Server, check, events, main, run_alone, run_request
 
 
 @check
@@ -27,16 +27,6 @@ def an_answer_is_that_of_run(server):
             assert message["content"] == want["content"], (got, want)
             assert message.get("reasoning_content", "") == want["reasoning"], (got, want)
             assert got["choices"][0]["finish_reason"] == want["finish_reason"], (got, want)
-
-
-def run_request(body):
-    """The choices of `tenon run --request` for the body."""
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(body, file)
-        file.flush()
-        out = subprocess.run([TENON, "run", MODEL, "--request", file.name, "--ctx", "2048"],
-                             capture_output=True, text=True, check=True).stdout
-    return json.loads(out)["choices"]
 
 
 def without_ids(choices):

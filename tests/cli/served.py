@@ -113,6 +113,16 @@ def run_alone(messages, *options):
     return json.loads(out)
 
 
+def run_request(body):
+    """The choices of `tenon run --request` for the body."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(body, file)
+        file.flush()
+        out = subprocess.run([TENON, "run", MODEL, "--request", file.name, "--ctx", "2048"],
+                             capture_output=True, text=True, check=True).stdout
+    return json.loads(out)["choices"]
+
+
 def run(function, *arguments):
     """0, or 1 when it failed; a line for it."""
     try:
