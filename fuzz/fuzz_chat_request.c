@@ -42,7 +42,7 @@ static void check_numbers(const struct chat_request *r)
               i);
     CHECK(r->n >= 1 && r->n <= CHAT_MAX_CHOICES, "n %d", r->n);
     CHECK(r->max_tokens == -1 || r->max_tokens >= 1, "max_tokens %d", r->max_tokens);
-    CHECK(r->min_tokens == 0, "min_tokens %d", r->min_tokens);
+    CHECK(r->ends.min_tokens >= 0, "min_tokens %d", r->ends.min_tokens);
     CHECK(r->n_stops >= 0 && r->n_stops <= PARSE_MAX_STOPS, "%d stops", r->n_stops);
 }
 

@@ -57,7 +57,8 @@ static int prepare(struct asked *a, const char *path, struct err *err)
     const struct engine *engine = a->open.engine;
     const struct chat_request *r = &a->request;
     struct api_error e = {0};
-    if (sampling_check_bias(&r->sampling, engine_vocab(engine), &e)) return refused(&e, path, err);
+    if (sampling_check_ids(&r->sampling, &r->ends, engine_vocab(engine), &e))
+        return refused(&e, path, err);
     if (engine_prompt(engine, r->messages, r->tools, &r->prompt, &a->prompt, err)) return -1;
     if (!r->is_bound) return 0;
     a->constraints = constraint_cache_new(engine);
@@ -75,6 +76,7 @@ static void on_event(void *ctx, const struct parse_event *e)
 static void on_drawn(void *ctx, const struct pick *p)
 {
     struct choice *c = ctx;
+    if (sampling_is_stop(&c->asked->request.ends, p->id)) return;
     chat_answer_pick(&c->answer, engine_tokenizer(c->asked->open.engine), &c->generate.parse.ids,
                      p);
 }

@@ -20,7 +20,8 @@ struct generation {
     struct sampler *sampler;
     struct parser *parser;        /* NULL without tokenizer */
     struct constraint_run *bound; /* NULL: the answer is free */
-    struct pick *picks;           /* with logprobs */
+    uint64_t *going_on; /* [V] bits, of the tokens that end nothing; NULL without min_tokens */
+    struct pick *picks; /* with logprobs */
     int cap_picks;
     struct kv_undo *undo;             /* NULL: no drafts */
     struct kv *kv;                    /* of the session, while a draft is in the step */
@@ -46,13 +47,35 @@ static int check_options(const struct session *s, const struct generate_options 
     if (o->chunk < 1) return err_set(err, ERR_ARGUMENT, "chunk %d is below 1", o->chunk);
     if (o->max_tokens < -1)
         return err_set(err, ERR_ARGUMENT, "%d tokens to generate: below -1", o->max_tokens);
-    if (o->constraint && (!o->tokenizer || o->ignore_eos))
+    if (o->constraint && (!o->tokenizer || o->ignore_eos || o->min_tokens > 0))
         return err_set(err, ERR_ARGUMENT, "a constraint wants text, and EOS to end it");
     if (session_fed(s) == n) return err_set(err, ERR_ARGUMENT, "nothing to continue: no new token");
     if (n > o->max_context)
         return err_set(err, ERR_LIMIT, "the prompt has %d tokens, the context %d", n,
                        o->max_context);
     return 0;
+}
+
+static bool is_end(const struct generation *g, int id)
+{
+    if (id == g->o.eos && !g->o.ignore_eos) return true;
+    for (int i = 0; i < g->o.n_stop_ids; i++)
+        if (id == g->o.stop_ids[i]) return true;
+    return false;
+}
+
+static int find_going_on(struct generation *g, struct err *err)
+{
+    int n = 0;
+    if (g->o.min_tokens <= 0) return 0;
+    g->going_on = calloc(((size_t)g->vocab + 63) / 64, sizeof *g->going_on);
+    if (!g->going_on) return err_set(err, ERR_LIMIT, "no memory for a generation");
+    for (int id = 0; id < g->vocab; id++) {
+        if (is_end(g, id)) continue;
+        g->going_on[id / 64] |= (uint64_t)1 << id % 64;
+        n++;
+    }
+    return n ? 0 : err_set(err, ERR_ARGUMENT, "every token ends the answer");
 }
 
 int generation_open(struct generation **out, struct session *s, const struct generate_options *o,
@@ -75,6 +98,7 @@ int generation_open(struct generation **out, struct session *s, const struct gen
     }
     if (o->constraint && constraint_begin(&g->bound, o->constraint, o->parse.thinking, err))
         goto fail;
+    if (find_going_on(g, err)) goto fail;
     /* Without room for its block there are no drafts; that is no failure. */
     if (o->speculate && model_has_mtp(session_model(s)) &&
         kv_undo_rows(model_layout(session_model(s))) > GENERATE_MAX_DRAFT &&
@@ -95,6 +119,7 @@ void generation_close(struct generation *g)
     if (!g) return;
     parse_free(g->parser);
     constraint_end(g->bound);
+    free(g->going_on);
     kv_undo_free(g->undo);
     sampler_free(g->sampler);
     free(g->picks);
@@ -148,7 +173,7 @@ static bool is_full(const struct generation *g)
 /* What the next draw may choose from. */
 static int allow(struct generation *g, struct err *err)
 {
-    const uint64_t *mask = NULL;
+    const uint64_t *mask = g->result.n < g->o.min_tokens ? g->going_on : NULL;
     if (g->bound && constraint_mask(g->bound, &mask, err)) return -1;
     sampler_allow(g->sampler, mask);
     return 0;
@@ -157,6 +182,7 @@ static int allow(struct generation *g, struct err *err)
 /* Takes the token into account for text and constraint. 1: the answer is complete. */
 static int read_drawn(struct generation *g, int id, struct err *err)
 {
+    if (id != g->o.eos && is_end(g, id)) return 1;
     int ended = g->bound ? constraint_token(g->bound, id, err) : 0;
     int rc = ended < 0 ? -1 : parse_drawn(g, id, err);
     return rc ? rc : ended;
@@ -259,7 +285,7 @@ bool generation_draft(struct generation *g, const float *mtp_logits, struct mode
     /* From the same mask as the true draw, or the draft could not come true. */
     if (allow(g, NULL)) return false;
     if (sampler_draw(g->sampler, mtp_logits, session_tokens(s), n, &key, &id, NULL)) return false;
-    if (id == g->o.eos && !g->o.ignore_eos) return false;
+    if (is_end(g, id)) return false;
     if (kv_reserve(in->kv, 2, NULL)) return false;
     g->kv = in->kv;
     g->rows[0] = in->tokens[0];

@@ -19,7 +19,7 @@
 #include "text/parse.h"
 
 enum finish {
-    FINISH_STOP,       /* EOS or a stop string */
+    FINISH_STOP,       /* EOS, a stop token or a stop string */
     FINISH_LENGTH,     /* max_tokens, or the context is full */
     FINISH_TOOL_CALLS, /* at least one complete tool call */
     FINISH_CANCELLED
@@ -41,6 +41,11 @@ struct generate_options {
     int chunk;       /* prompt rows per step of generation_run, >= 1 */
     int eos;         /* token that ends the answer; -1: none */
     bool ignore_eos; /* EOS is a token like others and adds no text */
+    /* Tokens that end the answer as EOS does, also with ignore_eos; they add no text. Borrowed until the generation is
+     * closed. */
+    const int32_t *stop_ids;
+    int n_stop_ids;
+    int min_tokens; /* before so many are drawn none of them is, nor EOS unless it is ignored */
     struct sampler_options sampling;
     /* Text of the answer. NULL: ids only, and `parse` is not looked at. Else parse.ids.eos is set
      * from eos above. */
@@ -61,8 +66,8 @@ struct generate_options {
     int (*pause)(void *ctx, const struct session *s);
     /* What the answer must look like, NULL: anything. Borrowed until the generation is closed; used on its thread
      * only. It binds from </think> on when parse.thinking says that the answer thinks, else at once; a stop
-     * string, max_tokens and the context end the answer as ever, complete or not. Needs tokenizer, and no
-     * ignore_eos. When nothing but EOS can follow the answer ends without it. */
+     * string, stop_ids, max_tokens and the context end the answer as ever, complete or not. Needs tokenizer, and no
+     * ignore_eos nor min_tokens. When nothing but EOS can follow the answer ends without it. */
     struct constraint *constraint;
     /* Drafts by MTP where this controller wants them (engine/speculate.h, engine/round.h): they change speed
      * only. Borrowed; one for all answers of a step. NULL, or a model without MTP: none. */

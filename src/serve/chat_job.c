@@ -55,7 +55,7 @@ struct generate_options chat_job_options(const struct engine *e, const struct ch
     struct generate_options g =
         engine_generate_options(e, begins_thinking(engine_tokenizer(e), prompt));
     g.max_tokens = r->max_tokens;
-    g.ignore_eos = r->ignore_eos;
+    sampling_set_ends(&g, &r->ends);
     g.sampling = r->sampling;
     g.parse.stops = r->stops;
     g.parse.n_stops = r->n_stops;
@@ -79,7 +79,7 @@ int chat_job_encode(struct exchange *x, struct chat_request *r, json_t *body, st
     struct err err = {0};
     if (chat_request_read(r, body, &s->o.rules, e)) return -1;
     if (exchange_check_model(x, r->model, e)) return -1;
-    if (sampling_check_bias(&r->sampling, engine_vocab(s->engine), e)) return -1;
+    if (sampling_check_ids(&r->sampling, &r->ends, engine_vocab(s->engine), e)) return -1;
     if (engine_prompt(s->engine, r->messages, r->tools, &r->prompt, &x->prompt, &err) == 0)
         return 0;
     if (err.code != ERR_LIMIT || x->prompt.n < x->prompt.max) return api_refuse_err(e, &err);

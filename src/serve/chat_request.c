@@ -58,8 +58,7 @@ static int read_limits(struct chat_request *r, const struct fields *body)
     if (field_int(body, "n", 1, CHAT_MAX_CHOICES, &r->n) ||
         field_int(body, "max_tokens", 1, INT_MAX, &r->max_tokens) ||
         field_int(body, "max_completion_tokens", 1, INT_MAX, &r->max_tokens) ||
-        field_int(body, "min_tokens", 0, INT_MAX, &r->min_tokens) ||
-        field_bool(body, "ignore_eos", &r->ignore_eos) ||
+        sampling_read_ends(&r->ends, body) ||
         field_bool(body, "skip_special_tokens", &skip_specials))
         return -1;
     return field_texts(body, "stop", PARSE_MAX_STOPS, 1, PARSE_MAX_STOP_BYTES, r->stops,
@@ -71,13 +70,14 @@ static int read_limits(struct chat_request *r, const struct fields *body)
 static int refuse_undone(const struct chat_request *r, const struct fields *body,
                          const struct chat_rules *rules)
 {
-    static const char *const undone[] = {"stop_token_ids", "functions"};
+    static const char *const undone[] = {"functions"};
     bool must_call = r->tool_choice == TOOLS_REQUIRED || r->tool_choice == TOOLS_NAMED;
     for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
         if (field_asks(body, undone[i]))
             return field_refuse(body, 400, undone[i], "is not supported yet");
-    if (r->min_tokens > 0)
-        return field_refuse(body, 400, "min_tokens", "above 0 is not supported yet");
+    if (sampling_check_ends(&r->ends, r->max_tokens, r->n_stops,
+                            r->is_bound ? r->answer_field : NULL, body))
+        return -1;
     if (must_call && rules->deepseek_compat && r->prompt.thinking)
         return api_refuse(body->e, 400, "tool_choice",
                           "Thinking mode does not support this tool_choice");

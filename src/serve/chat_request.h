@@ -52,8 +52,7 @@ struct chat_request {
     bool has_seed;  /* false also for -1, which means a random one */
     int n;          /* choices, 1..CHAT_MAX_CHOICES */
     int max_tokens; /* -1: not given */
-    int min_tokens; /* 0 */
-    bool ignore_eos;
+    struct sampling_ends ends;
     const char *stops[PARSE_MAX_STOPS];
     int n_stops;
     bool stream, include_usage;
@@ -97,11 +96,11 @@ bool chat_effort_exists(const char *word);
  *
  * The form of the answer: response_format json_object or json_schema; json_schema, grammar; structured_outputs
  * (json, regex, choice, grammar, json_object); guided_json, guided_regex, guided_choice, guided_grammar. One of them,
- * not with ignore_eos. guided_json and structured_outputs.json may be a string that holds the schema. Tools come into
+ * not with ignore_eos or min_tokens. guided_json and structured_outputs.json may be a string that holds the schema. Tools come into
  * it for tool_choice required or named, a strict function, parallel_tool_calls false, and beside a form.
  *
  * What is known and not done yet is refused by name with 400, never ignored: logit_bias together with logprobs,
- * min_tokens above 0, stop_token_ids, functions, add_generation_prompt false without anything to continue. */
+ * min_tokens together with stop, functions, add_generation_prompt false without anything to continue. */
 MUST_USE int chat_request_read(struct chat_request *out, json_t *body,
                                const struct chat_rules *rules, struct api_error *e);
 void chat_request_fini(struct chat_request *r); /* takes what read left after a failure, too */

@@ -71,12 +71,13 @@ static void begin_logs(struct exchange *x, struct completion *c)
     }
 }
 
-static void fill_job(struct exchange *x, struct scheduler_job *job,
+static void fill_job(const struct exchange *x, struct scheduler_job *job,
                      const struct completion_request *r, uint64_t seed)
 {
     struct generate_options g = engine_generate_options(x->server->engine, false);
     g.max_tokens = r->max_tokens;
-    g.ignore_eos = r->ignore_eos;
+    sampling_set_ends(&g, &r->ends);
+    g.constraint = x->constraint;
     g.sampling = r->sampling;
     g.parse.ids = (struct parse_ids){-1, -1, -1, -1}; /* all is text */
     g.parse.stops = r->stops;
@@ -90,7 +91,16 @@ static int check_request(const struct exchange *x, const struct completion_reque
                          struct api_error *e)
 {
     if (exchange_check_model(x, r->model ? r->model : x->server->o.model, e)) return -1;
-    return sampling_check_bias(&r->sampling, engine_vocab(x->server->engine), e);
+    return sampling_check_ids(&r->sampling, &r->ends, engine_vocab(x->server->engine), e);
+}
+
+static int bind_answer(struct exchange *x, const struct form *form, struct api_error *e)
+{
+    struct err err = {0};
+    if (!form->field ||
+        !constraint_cache_get(x->server->constraints, &form->spec, &x->constraint, &err))
+        return 0;
+    return api_refuse(e, 400, form->field, "%s: %s", form->field, err.message);
 }
 
 int completion_prepare(struct exchange *x, json_t *body, enum completion_shape shape,
@@ -111,7 +121,7 @@ int completion_prepare(struct exchange *x, json_t *body, enum completion_shape s
         return -1;
     for (int i = 0; i < r->n_prompts; i++)
         if (completion_prompt_ids(r, i, t, list_of(x, i), e) || check_length(x, i, r, e)) return -1;
-    if (r->logprobs && limit_logprobs(x, r, e)) return -1;
+    if ((r->logprobs && limit_logprobs(x, r, e)) || bind_answer(x, &r->form, e)) return -1;
     exchange_share(x, &r->sharing);
     uint64_t seed = r->has_seed ? r->seed : sampling_new_seed();
     for (int i = 0; i < r->n_prompts; i++)
@@ -158,7 +168,8 @@ void completion_drawn(struct exchange *x, int choice, const struct pick *p)
     struct completion *c = x->request;
     const struct engine *e = x->server->engine;
     token_log_add(&c->choices[choice].log, p->id, p,
-                  p->id == engine_eos(e) && !c->request.ignore_eos);
+                  (p->id == engine_eos(e) && !c->request.ends.ignore_eos) ||
+                      sampling_is_stop(&c->request.ends, p->id));
 }
 
 void completion_prompted(struct exchange *x, int first_choice, const struct pick *p)

@@ -98,20 +98,8 @@ static int read_infill(struct completion_request *r, const struct fields *f)
 
 static int refuse_undone(const struct completion_request *r, const struct fields *f)
 {
-    static const char *const undone[] = {
-        "grammar",        "json_schema",        "guided_json",    "guided_regex",   "guided_choice",
-        "guided_grammar", "structured_outputs", "stop_token_ids", "use_beam_search"};
-    static const char *const formats[] = {"text"};
-    struct fields format;
-    int min_tokens = 0, type = 0;
-    for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
-        if (field_asks(f, undone[i]))
-            return field_refuse(f, 400, undone[i], "is not supported here");
-    if (field_int(f, "min_tokens", 0, INT_MAX, &min_tokens) ||
-        field_object(f, "response_format", &format) ||
-        field_word(&format, "type", formats, 1, &type))
-        return -1;
-    if (min_tokens > 0) return field_refuse(f, 400, "min_tokens", "above 0 is not supported here");
+    if (field_asks(f, "use_beam_search"))
+        return field_refuse(f, 400, "use_beam_search", "is not supported here");
     if (r->sampling.n_bias && r->logprobs)
         return field_refuse(f, 400, "logit_bias", "is not supported together with logprobs");
     return 0;
@@ -126,7 +114,7 @@ static int read_shared(struct completion_request *r, const struct fields *f)
                    sampling_read(&r->sampling, r->bias, f) ||
                    sampling_read_seed(&r->seed, &r->has_seed, f) ||
                    sampling_read_stream(&r->stream, &r->include_usage, f) ||
-                   field_bool(f, "ignore_eos", &r->ignore_eos) ||
+                   sampling_read_ends(&r->ends, f) || form_read(&r->form, f) ||
                    field_bool(f, "skip_special_tokens", &skip_specials) ||
                    field_texts(f, "stop", PARSE_MAX_STOPS, 1, PARSE_MAX_STOP_BYTES, r->stops,
                                &r->n_stops)
@@ -203,7 +191,8 @@ int completion_request_read(struct completion_request *out, json_t *body,
     }
     if (read_shared(out, &f) ||
         (shape == COMPLETION_OPENAI ? read_openai(out, &f) : read_llama(out, &f, shape)) ||
-        sharing_read(&out->sharing, &f) || refuse_undone(out, &f))
+        sharing_read(&out->sharing, &f) || refuse_undone(out, &f) ||
+        sampling_check_ends(&out->ends, out->max_tokens, out->n_stops, out->form.field, &f))
         goto fail;
     return 0;
 

@@ -7,6 +7,7 @@
 
 #include "engine/sampler.h"
 #include "serve/api_error.h"
+#include "serve/form.h"
 #include "serve/sampling.h"
 #include "text/ids.h"
 #include "text/parse.h"
@@ -46,7 +47,9 @@ struct completion_request {
     bool has_seed;
     int n;          /* choices of each prompt; n * n_prompts <= COMPLETION_MAX_CHOICES */
     int max_tokens; /* >= 0; -1: until the context is full */
-    bool echo, logprobs, ignore_eos;
+    struct sampling_ends ends;
+    struct form form; /* of what is new */
+    bool echo, logprobs;
     bool stream, include_usage;
     bool return_tokens; /* of COMPLETION_LLAMA */
     const char *stops[PARSE_MAX_STOPS];
@@ -65,8 +68,10 @@ struct completion_request {
  * infill: input_prefix, input_suffix, and input_extra, a list of {"text", "filename"} that goes before the
  * prefix, each under a line "--- FILENAME".
  *
- * Refused by name with 400: grammars, response_format other than text, min_tokens, stop_token_ids,
- * use_beam_search, logit_bias together with log-probabilities. */
+ * The form of the answer: as serve/form.h says, in all shapes.
+ *
+ * Refused by name with 400: use_beam_search, logit_bias together with log-probabilities, and what
+ * sampling_check_ends refuses. */
 MUST_USE int completion_request_read(struct completion_request *out, json_t *body,
                                      enum completion_shape shape, struct api_error *e);
 void completion_request_fini(struct completion_request *r); /* takes what read left, too */

@@ -136,6 +136,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
         http_stream_send(x->http, ": keep-alive\n\n", 14);
     else
         http_stream_send(x->http, "\n", 1);
+    x->n_signs += !streams;
 }
 
 static void start_timer(struct exchange *x)
@@ -663,7 +664,7 @@ static char *text_of(struct exchange *x, json_t *body, size_t *size)
 static char *padded_text_of(struct exchange *x, json_t *body, size_t *size)
 {
     char *text = text_of(x, body, size);
-    size_t whole = padding_body(x->server->o.padding, *size);
+    size_t sent = x->n_signs, whole = padding_body(x->server->o.padding, sent + *size) - sent;
     if (!text || whole == *size) return text;
     char *grown = realloc(text, whole + 1);
     if (!grown) {

@@ -114,7 +114,8 @@ struct exchange {
     struct pace *pace;                       /* what waits for its ticks; NULL: nothing waits */
     struct event *tick;
     int64_t n_ticks;
-    char *body; /* of the request, until it is prepared */
+    size_t n_signs; /* bytes of white space sent before a whole answer */
+    char *body;     /* of the request, until it is prepared */
     size_t body_size;
     struct queue_item to_prepare;
     struct message *prepared, *last[EXCHANGE_MAX_CHOICES]; /* made before they are needed */

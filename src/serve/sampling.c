@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/generate.h"
+#include "serve/token_ids.h"
+
 _Static_assert((int)SAMPLING_MAX_BIAS <= (int)SAMPLER_MAX_BIAS, "the sampler takes them all");
 
 /* The key of a bias: decimal digits. */
@@ -78,8 +81,60 @@ int sampling_read_stream(bool *stream, bool *include_usage, const struct fields 
     return 0;
 }
 
-int sampling_check_bias(const struct sampler_options *s, int vocab, struct api_error *e)
+int sampling_read_ends(struct sampling_ends *out, const struct fields *body)
 {
+    json_t *list = NULL;
+    if (field_bool(body, "ignore_eos", &out->ignore_eos) ||
+        field_int(body, "min_tokens", 0, INT_MAX, &out->min_tokens))
+        return -1;
+    if (!field_asks(body, "stop_token_ids")) return 0;
+    if (field_list(body, "stop_token_ids", 1, SAMPLING_MAX_STOP_IDS, &list) ||
+        token_ids_check(body, "stop_token_ids", list))
+        return -1;
+    out->n_stop_ids = (int)json_array_size(list);
+    for (int i = 0; i < out->n_stop_ids; i++)
+        out->stop_ids[i] = (int32_t)json_integer_value(json_array_get(list, (size_t)i));
+    return 0;
+}
+
+int sampling_check_ends(const struct sampling_ends *ends, int max_tokens, int n_stops,
+                        const char *form, const struct fields *body)
+{
+    if (form && ends->ignore_eos)
+        return field_refuse(body, 400, "ignore_eos", "together with %s", form);
+    if (form && ends->min_tokens > 0)
+        return field_refuse(body, 400, "min_tokens", "together with %s", form);
+    if (n_stops && ends->min_tokens > 0)
+        return field_refuse(body, 400, "min_tokens", "together with stop");
+    if (max_tokens >= 0 && ends->min_tokens > max_tokens)
+        return field_refuse(body, 400, "min_tokens", "is %d, max_tokens %d", ends->min_tokens,
+                            max_tokens);
+    return 0;
+}
+
+bool sampling_is_stop(const struct sampling_ends *ends, int id)
+{
+    for (int i = 0; i < ends->n_stop_ids; i++)
+        if (ends->stop_ids[i] == id) return true;
+    return false;
+}
+
+void sampling_set_ends(struct generate_options *out, const struct sampling_ends *ends)
+{
+    out->ignore_eos = ends->ignore_eos;
+    out->min_tokens = ends->min_tokens;
+    out->stop_ids = ends->stop_ids;
+    out->n_stop_ids = ends->n_stop_ids;
+}
+
+int sampling_check_ids(const struct sampler_options *s, const struct sampling_ends *ends, int vocab,
+                       struct api_error *e)
+{
+    for (int i = 0; i < ends->n_stop_ids; i++)
+        if (ends->stop_ids[i] >= vocab)
+            return api_refuse(e, 400, "stop_token_ids",
+                              "stop_token_ids: token %d; the vocabulary has 0 to %d",
+                              ends->stop_ids[i], vocab - 1);
     for (int i = 0; i < s->n_bias; i++)
         if (s->bias[i].id >= vocab)
             return api_refuse(e, 400, "logit_bias",

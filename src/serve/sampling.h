@@ -9,6 +9,7 @@
 
 enum {
     SAMPLING_MAX_BIAS = 300,
+    SAMPLING_MAX_STOP_IDS = 64,
     SHARING_MAX_NAME = 512 /* bytes */
 };
 
@@ -23,8 +24,29 @@ MUST_USE int sampling_read_seed(uint64_t *seed, bool *has, const struct fields *
 /* stream, and stream_options, which needs it. */
 MUST_USE int sampling_read_stream(bool *stream, bool *include_usage, const struct fields *body);
 
-/* 400 for a bias of a token that the model has not. */
-MUST_USE int sampling_check_bias(const struct sampler_options *s, int vocab, struct api_error *e);
+/* Which tokens end an answer, and when. */
+struct sampling_ends {
+    int32_t stop_ids[SAMPLING_MAX_STOP_IDS]; /* besides EOS, and no text either */
+    int n_stop_ids;
+    int min_tokens; /* none of them comes before so many tokens */
+    bool ignore_eos;
+};
+
+/* ignore_eos, min_tokens, stop_token_ids. The ids are not yet checked. */
+MUST_USE int sampling_read_ends(struct sampling_ends *out, const struct fields *body);
+/* min_tokens does not go with more than max_tokens (-1: no limit), with stop strings, nor with the form of an answer,
+ * nor does ignore_eos with that; form is the field that asks for it, or NULL. 400. */
+MUST_USE int sampling_check_ends(const struct sampling_ends *ends, int max_tokens, int n_stops,
+                                 const char *form, const struct fields *body);
+/* Whether the token is one of stop_ids. */
+bool sampling_is_stop(const struct sampling_ends *ends, int id);
+struct generate_options;
+/* Points into ends. */
+void sampling_set_ends(struct generate_options *out, const struct sampling_ends *ends);
+
+/* 400 for a bias of a token that the model has not, or such a stop token. */
+MUST_USE int sampling_check_ids(const struct sampler_options *s, const struct sampling_ends *ends,
+                                int vocab, struct api_error *e);
 
 /* A random one. */
 uint64_t sampling_new_seed(void);

@@ -81,6 +81,7 @@ static void event(struct exchange *x, int choice, const struct parse_event *e)
 static void drawn(struct exchange *x, int choice, const struct pick *p)
 {
     struct chat *c = x->request;
+    if (sampling_is_stop(&c->request.ends, p->id)) return; /* as EOS */
     chat_answer_pick(&c->answers[choice], engine_tokenizer(x->server->engine),
                      &x->job.generate.parse.ids, p);
 }

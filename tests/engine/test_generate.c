@@ -106,6 +106,49 @@ static void eos_ends_unless_ignored(void **state)
     rig_close(&r);
 }
 
+/* The stop token is the likeliest one, with its bias; EOS the next. */
+static void a_stop_token_ends_but_not_before_its_time(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(MODE_DEFAULT);
+    int eos = engine_eos(r.engine);
+    const int32_t stop = eos == 7 ? 8 : 7;
+    struct logit_bias bias[] = {{stop, 1000}, {eos, 900}};
+    static const struct {
+        int n_stops, min_tokens, ignore_eos, n,
+            last; /* last: 0 any other, 1 EOS, 2 the stop token */
+    } rows[] = {{1, 0, 0, 1, 2}, {0, 0, 0, 5, 2}, {1, 3, 0, 4, 2},
+                {1, 3, 1, 4, 2}, {1, 5, 0, 5, 0}, {0, 5, 0, 5, 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct generate_options o = engine_generate_options(r.engine, false);
+        o.sampling.bias = bias;
+        o.sampling.n_bias = 2;
+        o.max_tokens = 5;
+        o.stop_ids = &stop;
+        o.n_stop_ids = rows[i].n_stops;
+        o.min_tokens = rows[i].min_tokens;
+        o.ignore_eos = rows[i].ignore_eos;
+        struct session *s = prompt(&r, 10);
+        struct generation *g = generate(s, &o);
+        const struct generation_result *result = generation_result(g);
+        assert_int_equal(result->n, rows[i].n);
+        for (int k = 0; k < result->n; k++) {
+            bool early = k < rows[i].min_tokens;
+            int id = result->ids[k];
+            if (early && rows[i].n_stops) assert_int_not_equal(id, stop);
+            if (early && !rows[i].ignore_eos) assert_int_not_equal(id, eos);
+            if (early && rows[i].ignore_eos) assert_int_equal(id, eos);
+        }
+        int last = result->ids[result->n - 1];
+        assert_int_equal(last == stop ? 2 : last == eos, rows[i].last);
+        assert_int_equal(result->finish,
+                         rows[i].last == 2 && rows[i].n_stops ? FINISH_STOP : FINISH_LENGTH);
+        generation_close(g);
+        session_free(s);
+    }
+    rig_close(&r);
+}
+
 static void the_context_is_a_limit(void **state)
 {
     (void)state;
@@ -484,6 +527,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_is_deepseeks),
         cmocka_unit_test(eos_ends_unless_ignored),
+        cmocka_unit_test(a_stop_token_ends_but_not_before_its_time),
         cmocka_unit_test(the_context_is_a_limit),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(an_answer_in_pieces_is_the_same),

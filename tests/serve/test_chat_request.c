@@ -62,9 +62,9 @@ static void absent_fields_have_their_defaults(void **state)
         assert_false(r->has_seed);
         assert_int_equal(r->n, 1);
         assert_int_equal(r->max_tokens, -1);
-        assert_int_equal(r->min_tokens, 0);
+        assert_int_equal(r->ends.min_tokens, 0);
         assert_int_equal(r->n_stops, 0);
-        assert_false(r->ignore_eos || r->stream || r->include_usage || r->logprobs);
+        assert_false(r->ends.ignore_eos || r->stream || r->include_usage || r->logprobs);
         assert_int_equal(r->tool_choice, TOOLS_NONE);
         assert_null(r->tool_name);
         assert_true(r->parallel_tool_calls);
@@ -102,7 +102,7 @@ static void given_fields_arrive(void **state)
     assert_true(r->seed == 9007199254740993u);
     assert_int_equal(r->n, 3);
     assert_int_equal(r->max_tokens, 7);
-    assert_true(r->ignore_eos);
+    assert_true(r->ends.ignore_eos);
     assert_int_equal(r->n_stops, 2);
     assert_string_equal(r->stops[0], "a");
     assert_string_equal(r->stops[1], "bc");
@@ -606,6 +606,9 @@ static void fields_that_contradict_are_refused(void **state)
         {"\"stream_options\": {}", "stream_options"},
         {"\"stream_options\": {\"include_usage\": true}, \"stream\": false", "stream_options"},
         {"\"logit_bias\": {\"1\": 1}, \"logprobs\": true", "logit_bias"},
+        {"\"min_tokens\": 1, \"stop\": \"x\"", "min_tokens"},
+        {"\"min_tokens\": 5, \"max_tokens\": 4", "min_tokens"},
+        {"\"min_tokens\": 1, \"guided_regex\": \"a\"", "min_tokens"},
         {"\"continue_final_message\": true", "continue_final_message"},
         {"\"add_generation_prompt\": false", "add_generation_prompt"},
     };
@@ -617,15 +620,39 @@ static void fields_that_contradict_are_refused(void **state)
     chat_request_fini(r);
 }
 
+static void tokens_that_end_are_read(void **state)
+{
+    (void)state;
+    struct chat_request *r =
+        body_good("\"stop_token_ids\": [7, 2147483647], \"min_tokens\": 3", &rules_plain);
+    assert_int_equal(r->ends.n_stop_ids, 2);
+    assert_true(sampling_is_stop(&r->ends, 7) && sampling_is_stop(&r->ends, 2147483647));
+    assert_false(sampling_is_stop(&r->ends, 0));
+    assert_int_equal(r->ends.min_tokens, 3);
+    chat_request_fini(r);
+    assert_body("\"stop_token_ids\": 7", &rules_plain, 400, "stop_token_ids");
+    assert_body("\"stop_token_ids\": [\"7\"]", &rules_plain, 400, "stop_token_ids");
+    assert_body("\"stop_token_ids\": [-1]", &rules_plain, 422, "stop_token_ids");
+    assert_body("\"stop_token_ids\": [2147483648]", &rules_plain, 422, "stop_token_ids");
+    for (int n = SAMPLING_MAX_STOP_IDS; n <= SAMPLING_MAX_STOP_IDS + 1; n++) {
+        struct buf b;
+        buf_init(&b, 1 << 16);
+        for (int i = 0; i < n; i++)
+            buf_printf(&b, "%s%d", i ? ", " : "\"stop_token_ids\": [", i);
+        buf_add_str(&b, "]");
+        assert_body(buf_text(&b), &rules_plain, n > SAMPLING_MAX_STOP_IDS ? 422 : 0,
+                    "stop_token_ids");
+        buf_fini(&b);
+    }
+}
+
 static void what_is_not_done_is_refused_by_name(void **state)
 {
     (void)state;
     static const struct {
         const char *fields, *param;
     } rows[] = {
-        {"\"stop_token_ids\": [1]", "stop_token_ids"},
         {"\"functions\": [{\"name\": \"f\"}]", "functions"},
-        {"\"min_tokens\": 1", "min_tokens"},
     };
     for (size_t i = 0; i < LENGTH(rows); i++)
         assert_body(rows[i].fields, &rules_plain, 400, rows[i].param);
@@ -713,6 +740,7 @@ int main(void)
         cmocka_unit_test(unknown_words_are_refused_and_listed),
         cmocka_unit_test(biases_are_read),
         cmocka_unit_test(fields_that_contradict_are_refused),
+        cmocka_unit_test(tokens_that_end_are_read),
         cmocka_unit_test(what_is_not_done_is_refused_by_name),
         cmocka_unit_test(compat_ignores_sampling_while_thinking),
         cmocka_unit_test(a_refusal_has_the_apis_form),

@@ -73,7 +73,7 @@ static void absent_fields_have_their_defaults(void **state)
         assert_int_equal(r.n, 1);
         assert_null(r.suffix);
         assert_true(r.bos);
-        assert_false(r.echo || r.logprobs || r.stream || r.ignore_eos || r.has_seed);
+        assert_false(r.echo || r.logprobs || r.stream || r.ends.ignore_eos || r.has_seed);
         assert_int_equal(r.n_stops, 0);
         completion_request_fini(&r);
     }
@@ -95,7 +95,8 @@ static void given_fields_arrive(void **state)
     assert_string_equal(r.prompts[1].text, "");
     assert_int_equal(r.max_tokens, 0);
     assert_int_equal(r.n, 8);
-    assert_true(r.echo && r.logprobs && r.stream && r.include_usage && r.ignore_eos && r.has_seed);
+    assert_true(r.echo && r.logprobs && r.stream && r.include_usage && r.ends.ignore_eos &&
+                r.has_seed);
     assert_int_equal(r.sampling.logprobs, 5);
     assert_float_equal(r.sampling.temperature, 0.5, 0);
     assert_int_equal(r.sampling.top_k, 3);
@@ -164,17 +165,62 @@ static void what_is_wrong_is_named(void **state)
         {"\"seed\": 1.5", 400, "seed"},
         {"\"logit_bias\": {\"x\": 1}", 400, "logit_bias"},
         {"\"logit_bias\": {\"1\": 1}, \"logprobs\": 1", 400, "logit_bias"},
-        {"\"grammar\": \"root\"", 400, "grammar"},
-        {"\"json_schema\": {\"a\": 1}", 400, "json_schema"},
+        {"\"grammar\": 1", 400, "grammar"},
+        {"\"json_schema\": 1", 400, "json_schema"},
+        {"\"grammar\": \"root\", \"guided_regex\": \"a\"", 400, "guided_regex"},
+        {"\"grammar\": \"root\", \"ignore_eos\": true", 400, "ignore_eos"},
+        {"\"grammar\": \"root\", \"min_tokens\": 1", 400, "min_tokens"},
         {"\"use_beam_search\": true", 400, "use_beam_search"},
-        {"\"stop_token_ids\": [1]", 400, "stop_token_ids"},
-        {"\"min_tokens\": 1", 400, "min_tokens"},
-        {"\"response_format\": {\"type\": \"json_object\"}", 400, "response_format.type"},
+        {"\"stop_token_ids\": [-1]", 422, "stop_token_ids"},
+        {"\"min_tokens\": 17", 400, "min_tokens"},
+        {"\"min_tokens\": 1, \"stop\": \"a\"", 400, "min_tokens"},
+        {"\"response_format\": {\"type\": \"xml\"}", 400, "response_format.type"},
     };
     for (size_t i = 0; i < LENGTH(bad); i++) {
         char text[512];
         snprintf(text, sizeof text, "{\"model\": \"m\", \"prompt\": \"x\", %s}", bad[i].fields);
         assert_refused(text, COMPLETION_OPENAI, bad[i].status, bad[i].param);
+    }
+}
+
+static void the_form_of_the_answer_is_read_in_every_shape(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *fields, *field;
+        enum constraint_kind kind;
+    } rows[] = {
+        {"\"grammar\": \"root ::= [a]\"", "grammar", CONSTRAINT_EBNF},
+        {"\"json_schema\": {\"type\": \"null\"}", "json_schema", CONSTRAINT_SCHEMA},
+        {"\"guided_json\": \"{}\"", "guided_json", CONSTRAINT_SCHEMA},
+        {"\"guided_choice\": [\"a\"]", "guided_choice", CONSTRAINT_CHOICE},
+        {"\"structured_outputs\": {\"regex\": \"a\"}", "structured_outputs", CONSTRAINT_REGEX},
+        {"\"response_format\": {\"type\": \"json_object\"}", "response_format",
+         CONSTRAINT_JSON_OBJECT},
+        {"\"response_format\": {\"type\": \"text\"}", NULL, CONSTRAINT_NONE},
+    };
+    static const struct {
+        enum completion_shape shape;
+        const char *start;
+    } shapes[] = {{COMPLETION_OPENAI, "\"model\": \"m\", \"prompt\": \"x\""},
+                  {COMPLETION_LLAMA, "\"prompt\": \"x\""},
+                  {COMPLETION_INFILL, "\"input_prefix\": \"x\", \"input_suffix\": \"y\""}};
+    for (size_t i = 0; i < LENGTH(rows) * LENGTH(shapes); i++) {
+        const char *field = rows[i / LENGTH(shapes)].field;
+        struct completion_request r;
+        struct api_error e = {0};
+        char text[512];
+        snprintf(text, sizeof text, "{%s, %s}", shapes[i % LENGTH(shapes)].start,
+                 rows[i / LENGTH(shapes)].fields);
+        json_t *body = json_loads(text, 0, NULL);
+        assert_int_equal(completion_request_read(&r, body, shapes[i % LENGTH(shapes)].shape, &e),
+                         0);
+        assert_int_equal(r.form.spec.kind, rows[i / LENGTH(shapes)].kind);
+        if (field)
+            assert_string_equal(r.form.field, field);
+        else
+            assert_null(r.form.field);
+        completion_request_fini(&r);
     }
 }
 
@@ -381,6 +427,7 @@ int main(void)
         cmocka_unit_test(given_fields_arrive),
         cmocka_unit_test(llama_names_arrive),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(the_form_of_the_answer_is_read_in_every_shape),
         cmocka_unit_test(prompts_have_four_forms),
         cmocka_unit_test(choices_of_all_prompts_are_16_at_most),
         cmocka_unit_test(a_text_has_one_bos),
