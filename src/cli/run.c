@@ -9,6 +9,7 @@
 #include "cli/ask.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
+#include "cli/run_form.h"
 #include "cli/run_request.h"
 #include "cli/show.h"
 #include "engine/state_file.h"
@@ -17,6 +18,7 @@ enum { MAX_TEXT = 64 << 20, MAX_PROMPT_IDS = 64 << 20 };
 
 struct options {
     struct ask_options ask;
+    struct run_form form;
     const char *model;
     /* where the prompt comes from: one of them */
     const char *prompt, *file, *tokens, *messages, *request;
@@ -39,6 +41,9 @@ enum {
     KEY_REQUEST,
     KEY_SESSION,
     KEY_RAW,
+    KEY_SCHEMA,
+    KEY_GRAMMAR,
+    KEY_REGEX,
     KEY_JSON,
     KEY_STATS,
     KEY_LOGPROBS,
@@ -53,7 +58,8 @@ static const struct argp_option option_table[] = {
     {"messages", KEY_MESSAGES, "FILE", 0,
      "FILE holds a JSON list of messages, or an object with \"messages\" and \"tools\"", 1},
     {"request", KEY_REQUEST, "FILE", 0,
-     "FILE holds the body of POST /chat/completions: prints, as JSON, the choices that tenon serve "
+     "FILE holds the body of POST /chat/completions or /completions: prints, as JSON, the choices "
+     "that tenon serve "
      "gives; what is "
      "asked stands there, not in options",
      1},
@@ -63,6 +69,17 @@ static const struct argp_option option_table[] = {
      "Go on from the session in FILE, if it is there, with the prompt as the next turn; save it to "
      "FILE at the end",
      2},
+    {"json-schema", KEY_SCHEMA, "SCHEMA", 0,
+     "The answer is JSON that fits SCHEMA, which is JSON or a file; one that thinks is bound "
+     "behind the "
+     "reasoning",
+     3},
+    {"json-schema-file", KEY_SCHEMA, NULL, OPTION_ALIAS, NULL, 3},
+    {"grammar", KEY_GRAMMAR, "GRAMMAR", 0,
+     "The answer is one of the grammar in llama.cpp's form, which is text with ::= in it or a file",
+     3},
+    {"grammar-file", KEY_GRAMMAR, NULL, OPTION_ALIAS, NULL, 3},
+    {"regex", KEY_REGEX, "PATTERN", 0, "The answer matches PATTERN as a whole", 3},
     {"json", KEY_JSON, NULL, 0, "Print one JSON object at the end", 4},
     {"logprobs", KEY_LOGPROBS, "N", 0,
      "With --json: log-probability of each token and of the N (0 to 20) most likely", 4},
@@ -85,13 +102,32 @@ static void check_combination(const struct options *o, struct argp_state *state)
         argp_error(state, "--system goes with -p or -f, in the chat format");
     if (o->tokens && o->ask.n_stops)
         argp_error(state, "--tokens has no text that --stop could end");
+    if (o->form.option && (o->tokens || o->request || o->ask.ignore_eos))
+        argp_error(state, "%s does not go with --tokens, --request or --ignore-eos",
+                   o->form.option);
     if (o->ask.sampling.logprobs >= 0 && !o->json) argp_error(state, "--logprobs needs --json");
+}
+
+static void set_form(struct run_form *f, enum constraint_kind kind, const char *option,
+                     const char *arg, struct argp_state *state)
+{
+    if (f->option) argp_error(state, "%s and %s exclude each other", f->option, option);
+    *f = (struct run_form){.option = option, .given = arg, .spec = {.kind = kind}};
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
+    case KEY_SCHEMA:
+        set_form(&o->form, CONSTRAINT_SCHEMA, "--json-schema", arg, state);
+        return 0;
+    case KEY_GRAMMAR:
+        set_form(&o->form, CONSTRAINT_EBNF, "--grammar", arg, state);
+        return 0;
+    case KEY_REGEX:
+        set_form(&o->form, CONSTRAINT_REGEX, "--regex", arg, state);
+        return 0;
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->ask;
         return 0;
@@ -351,6 +387,7 @@ static int generate(struct run *r, enum finish *how, struct err *err)
     struct generate_options go = ask_generate_options(&o->ask, r->open.engine, begins_thinking(r));
     go.parse.tools = r->tools;
     if (o->raw) go.parse.ids = (struct parse_ids){-1, -1, -1, -1};
+    go.constraint = o->form.constraint;
     go.cancel = &cancel;
     show_init(&show, stdout);
     show.thinking = r->o->thinking;
@@ -374,13 +411,15 @@ static int generate(struct run *r, enum finish *how, struct err *err)
     return rc;
 }
 
-static int run(const struct options *o, enum finish *how, struct err *err)
+static int run(struct options *o, enum finish *how, struct err *err)
 {
     struct run r = {.o = o};
     struct engine_options engine = {.max_context = o->ask.context, .drafts = o->ask.drafts};
     int rc = ask_check(&o->ask, err);
+    if (rc == 0) rc = run_form_read(&o->form, err);
     if (rc == 0)
         rc = open_model(&r.open, o->model, &o->ask.open, !o->tokens, mtp_of(o), &engine, err);
+    if (rc == 0) rc = run_form_compile(&o->form, r.open.engine, err);
     if (rc == 0) rc = open_session(&r, err);
     if (rc == 0) {
         seed_session(&r);
@@ -390,6 +429,7 @@ static int run(const struct options *o, enum finish *how, struct err *err)
     if (rc == 0 && o->session) rc = session_save(r.session, r.digest, o->session, err);
     json_decref(r.tools);
     session_free(r.session);
+    run_form_fini(&o->form);
     open_close(&r.open);
     return rc;
 }

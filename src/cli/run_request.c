@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "cli/interrupt.h"
+#include "cli/run_completion.h"
 #include "serve/chat_answer.h"
 #include "serve/chat_job.h"
 #include "serve/constraint_cache.h"
@@ -33,21 +34,26 @@ static int refused(const struct api_error *e, const char *path, struct err *err)
     return err_set(err, ERR_ARGUMENT, "%s: %s (%d)", path, e->message, e->status);
 }
 
-static int read_body(struct asked *a, const struct ask_options *o, const char *model,
-                     const char *path, struct err *err)
+static int read_body(json_t **body, const char *path, struct err *err)
 {
     struct api_error e = {0};
-    json_t *body = NULL;
-    char *text, *effort = open_effort(model);
+    char *text;
     size_t size;
+    *body = NULL;
+    if (file_slurp_input(path, MAX_BODY, &text, &size, err)) return -1;
+    int rc = body_parse(body, text, size, &e) ? refused(&e, path, err) : 0;
+    free(text);
+    return rc;
+}
+
+/* Takes body over. */
+static int read_request(struct asked *a, const struct ask_options *o, const char *model,
+                        const char *path, json_t *body, struct err *err)
+{
+    struct api_error e = {0};
+    char *effort = open_effort(model);
     struct chat_rules rules = {.family = ask_prompt_options(o, model).family, .effort = effort};
-    int rc = file_slurp_input(path, MAX_BODY, &text, &size, err);
-    if (rc == 0) {
-        rc = body_parse(&body, text, size, &e) || chat_request_read(&a->request, body, &rules, &e)
-                 ? refused(&e, path, err)
-                 : 0;
-        free(text);
-    }
+    int rc = chat_request_read(&a->request, body, &rules, &e) ? refused(&e, path, err) : 0;
     free(effort);
     return rc;
 }
@@ -151,8 +157,11 @@ int run_request(const struct ask_options *o, const char *model, const char *path
 {
     struct asked a = {0};
     struct engine_options engine = {.max_context = o->context, .drafts = o->drafts};
+    json_t *body;
+    if (read_body(&body, path, err)) return -1;
+    if (run_is_completion(body)) return run_completion(o, model, path, body, cancelled, err);
     ids_init(&a.prompt, MAX_IDS);
-    int rc = read_body(&a, o, model, path, err);
+    int rc = read_request(&a, o, model, path, body, err);
     if (rc == 0) rc = open_model(&a.open, model, &o->open, true, ask_mtp(o), &engine, err);
     if (rc == 0) rc = prepare(&a, path, err);
     if (rc == 0) rc = answer_all(&a, o, err);

@@ -62,11 +62,11 @@ static int limit_logprobs(const struct exchange *x, struct completion_request *r
 /* The first token of each prompt has no log-probability; a BOS that the server put there is not in the text. */
 static void begin_logs(struct exchange *x, struct completion *c)
 {
-    int bos = prompt_bos(engine_tokenizer(x->server->engine));
+    const struct tokenizer *t = engine_tokenizer(x->server->engine);
     for (int i = 0; i < c->request.n_prompts; i++) {
-        int first = ids_of(x, i)->data[0];
-        bool is_text = c->request.prompts[i].text != NULL;
-        token_log_add(&c->prompts[i], first, NULL, is_text && c->request.bos && first == bos);
+        const struct ids *ids = ids_of(x, i);
+        token_log_add(&c->prompts[i], ids->data[0], NULL,
+                      completion_request_adds_bos(&c->request, i, t, ids));
         c->failed |= c->prompts[i].failed;
     }
 }
@@ -74,15 +74,7 @@ static void begin_logs(struct exchange *x, struct completion *c)
 static void fill_job(const struct exchange *x, struct scheduler_job *job,
                      const struct completion_request *r, uint64_t seed)
 {
-    struct generate_options g = engine_generate_options(x->server->engine, false);
-    g.max_tokens = r->max_tokens;
-    sampling_set_ends(&g, &r->ends);
-    g.constraint = x->constraint;
-    g.sampling = r->sampling;
-    g.parse.ids = (struct parse_ids){-1, -1, -1, -1}; /* all is text */
-    g.parse.stops = r->stops;
-    g.parse.n_stops = r->n_stops;
-    job->generate = g;
+    job->generate = completion_generate_options(r, x->server->engine, x->constraint);
     job->n = r->n;
     job->seed = seed;
 }
@@ -190,17 +182,7 @@ int completion_prompt_of(const struct exchange *x, int choice)
 void completion_echo(const struct exchange *x, int i, struct buf *out)
 {
     const struct completion *c = x->request;
-    const struct tokenizer *t = engine_tokenizer(x->server->engine);
-    const struct ids *ids = ids_of(x, i);
-    const char *text = c->request.prompts[i].text;
-    if (!text) {
-        if (tokenizer_decode(t, ids->data, ids->n, false, out, NULL)) out->failed = true;
-        return;
-    }
-    size_t size = 0;
-    const char *bos = c->request.bos ? tokenizer_piece(t, prompt_bos(t), &size) : NULL;
-    if (bos && strncmp(text, bos, size) == 0) text += size;
-    buf_add_str(out, text);
+    completion_request_echo(&c->request, i, engine_tokenizer(x->server->engine), ids_of(x, i), out);
 }
 
 json_t *completion_logprobs(struct exchange *x, int choice)

@@ -238,3 +238,40 @@ int completion_prompt_ids(const struct completion_request *r, int i, const struc
     if (rc == 0 && out->n == 0) return api_refuse(e, 400, "prompt", "prompt: is empty");
     return rc;
 }
+
+/* ---- for the answer ---- */
+
+void completion_request_echo(const struct completion_request *r, int i, const struct tokenizer *t,
+                             const struct ids *ids, struct buf *out)
+{
+    const char *text = r->prompts[i].text;
+    if (!text) {
+        if (tokenizer_decode(t, ids->data, ids->n, false, out, NULL)) out->failed = true;
+        return;
+    }
+    size_t size = 0;
+    const char *bos = r->bos ? tokenizer_piece(t, prompt_bos(t), &size) : NULL;
+    if (bos && strncmp(text, bos, size) == 0) text += size;
+    buf_add_str(out, text);
+}
+
+bool completion_request_adds_bos(const struct completion_request *r, int i,
+                                 const struct tokenizer *t, const struct ids *ids)
+{
+    return r->prompts[i].text && r->bos && ids->data[0] == prompt_bos(t);
+}
+
+struct generate_options completion_generate_options(const struct completion_request *r,
+                                                    const struct engine *e,
+                                                    struct constraint *constraint)
+{
+    struct generate_options g = engine_generate_options(e, false);
+    g.max_tokens = r->max_tokens;
+    sampling_set_ends(&g, &r->ends);
+    g.constraint = constraint;
+    g.sampling = r->sampling;
+    g.parse.ids = (struct parse_ids){-1, -1, -1, -1}; /* all is text */
+    g.parse.stops = r->stops;
+    g.parse.n_stops = r->n_stops;
+    return g;
+}

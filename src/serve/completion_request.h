@@ -5,7 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "engine/sampler.h"
+#include "engine/engine.h"
 #include "serve/api_error.h"
 #include "serve/form.h"
 #include "serve/sampling.h"
@@ -82,3 +82,15 @@ void completion_request_fini(struct completion_request *r); /* takes what read l
  * and for more than fit in out; 503. */
 MUST_USE int completion_prompt_ids(const struct completion_request *r, int i,
                                    const struct tokenizer *t, struct ids *out, struct api_error *e);
+
+/* What echo gives back of prompt i, whose ids are `ids`: added to out, whose `failed` tells of a failure. */
+void completion_request_echo(const struct completion_request *r, int i, const struct tokenizer *t,
+                             const struct ids *ids, struct buf *out);
+/* Whether the first of the ids of prompt i is a BOS that is not in its text. */
+bool completion_request_adds_bos(const struct completion_request *r, int i,
+                                 const struct tokenizer *t, const struct ids *ids);
+
+/* How an answer is drawn; the constraint is made of `form` (NULL: none). Points into r. */
+struct generate_options completion_generate_options(const struct completion_request *r,
+                                                    const struct engine *e,
+                                                    struct constraint *constraint);

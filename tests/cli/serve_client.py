@@ -11,7 +11,8 @@ import tempfile
 import threading
 import time
 
-from served import MODEL, QUESTION, TENON, Server, check, events, main, run_alone, run_request
+from served import (MODEL, QUESTION, TENON, Server, check, events, ids_of, main, run_alone,
+                    run_request)
 
 
 @check
@@ -45,6 +46,9 @@ def a_body_gets_what_run_gives_for_it(server):
     for fields in ({}, {"n": 3, "temperature": 1.4}, {"thinking": {"type": "disabled"}},
                    {"stop": ["6"], "top_p": 0.9}, {"logprobs": True, "top_logprobs": 2},
                    {"response_format": word, "temperature": 2},
+                   {"min_tokens": 70, "temperature": 1}, {"stop_token_ids": ids_of(" is"), "n": 2},
+                   {"stop_token_ids": ids_of(" is") + ids_of(" the"), "min_tokens": 9, "ignore_eos": True,
+                    "logprobs": True},
                    {"tools": [add], "tool_choice": "required", "temperature": 1}):
         body = {"model": "deepseek-reasoner", "seed": 11, "max_tokens": 80,
                 "messages": [{"role": "user", "content": QUESTION}], **fields}
@@ -52,6 +56,27 @@ def a_body_gets_what_run_gives_for_it(server):
         assert answer.status == 200, data
         got = json.loads(data)["choices"]
         assert without_ids(got) == without_ids(run_request(body)), (fields, got)
+
+
+@check
+def a_stop_token_ends_and_is_no_text(server):
+    fields = {"temperature": 0, "max_tokens": 60, "logprobs": True}
+    plain = server.chat(**fields)[1]["choices"][0]
+    tokens = [p["token"] for p in plain["logprobs"]["content"]]
+    at = next(i for i, t in enumerate(tokens) if i > 1 and len(ids_of(t)) == 1 and t not in tokens[:i])
+    stop = ids_of(tokens[at])
+    ended = server.chat(stop_token_ids=stop, **fields)[1]
+    choice = ended["choices"][0]
+    assert choice["finish_reason"] == "stop" and choice["message"]["content"] == "".join(tokens[:at])
+    assert [p["token"] for p in choice["logprobs"]["content"]] == tokens[:at]
+    assert ended["usage"]["completion_tokens"] == at + 1
+    later = server.chat(stop_token_ids=stop, min_tokens=at + 2, **fields)[1]
+    assert later["usage"]["completion_tokens"] >= at + 2, later
+    said = [p["token"] for p in later["choices"][0]["logprobs"]["content"]]
+    assert tokens[at] not in said[:at + 2] and said[:at] == tokens[:at], said
+    for wrong in {"stop_token_ids": [999999]}, {"min_tokens": 61}, {"min_tokens": 2, "stop": "x"}:
+        answer, body = server.chat(**{**fields, **wrong})
+        assert answer.status == 400 and list(wrong)[0] in body["error"]["message"], body
 
 
 @check

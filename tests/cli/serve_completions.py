@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 
-from served import MODEL, TENON, Server, check, events, main, wait_for
+from served import MODEL, TENON, Server, check, events, ids_of, main, run_request, wait_for
 
 TEXT = "Tom has 27 apples and buys 35 more.\nHow many apples does Tom have now? "
 
@@ -27,13 +27,6 @@ def run_raw(text, *options):
     out = subprocess.run([TENON, "run", MODEL, "--raw", "-p", text, "--json", *options],
                          capture_output=True, text=True, check=True).stdout
     return json.loads(out)
-
-
-def ids_of(text):
-    """Without BOS; added tokens in the text become their ids."""
-    out = subprocess.run([TENON, "tokenize", MODEL], input=json.dumps({"text": text}) + "\n",
-                         capture_output=True, text=True, check=True).stdout
-    return json.loads(out)["ids"]
 
 
 def refused(server, path, body, status, words):
@@ -252,6 +245,47 @@ def echoed_logprobs_are_the_same_however_they_are_asked_for(server):
             for name, values in (c["logprobs"] or {}).items():
                 found[c["index"]][name] += values
     assert found == [c["logprobs"] for c in together] and text == [c["text"] for c in together]
+
+
+@check
+def a_body_gets_what_run_gives_for_it(server):
+    """Whatever the fields; a form holds for what is new."""
+    record = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"],
+              "additionalProperties": False}
+    forms = (({"guided_regex": "[a-f]{3}-[0-9]{2}"}, "[a-f]{3}-[0-9]{2}"),
+             ({"guided_choice": ["left", "right"]}, "left|right"),
+             ({"structured_outputs": {"grammar": 'root ::= "<" [0-9]{1,9} ">"'}}, "<[0-9]{1,9}>"),
+             ({"grammar": 'root ::= "yes" | "no"', "echo": True}, re.escape(TEXT) + "(yes|no)"),
+             ({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": record}}},
+              None))
+    plain = ({}, {"n": 2, "prompt": [TEXT, "1 + 1 ="]}, {"prompt": ids_of(TEXT), "echo": True},
+             {"logprobs": 3, "echo": True, "max_tokens": 4, "n": 2}, {"suffix": "62", "max_tokens": 9},
+             {"max_tokens": 0, "echo": True, "logprobs": 0}, {"stop": ["a"]}, {"ignore_eos": True},
+             {"stop_token_ids": ids_of(" the") + ids_of("."), "logprobs": 1}, {"min_tokens": 40},
+             {"add_special_tokens": False})
+    for fields, pattern in tuple((f, "") for f in plain) + forms:
+        body = {"model": "deepseek-chat", "prompt": TEXT, "seed": 7, "temperature": 1.3,
+                "max_tokens": 60, **fields}
+        answer, data = server.ask("POST", "/v1/completions", body)
+        assert answer.status == 200, (fields, data)
+        choices = json.loads(data)["choices"]
+        assert choices == run_request(body), (fields, choices)
+        if pattern:
+            assert re.fullmatch(pattern, choices[0]["text"]), (fields, choices)
+        if pattern is None:
+            assert isinstance(json.loads(choices[0]["text"])["n"], int), choices
+    for path, body in (("/completion", {"prompt": TEXT, "json_schema": record, "n_predict": 60}),
+                       ("/completion", {"prompt": TEXT, "n_predict": 20}),
+                       ("/infill", {"input_prefix": "1 + ", "input_suffix": " = 3", "n_predict": 12,
+                                    "grammar": "root ::= [0-9]+ [a-z]"})):
+        body = {**body, "seed": 7}
+        answer, data = server.ask("POST", path, body)
+        assert answer.status == 200, data
+        want, = run_request(body)
+        assert json.loads(data)["content"] == want["text"], (data, want)
+    for wrong in {"guided_regex": "("}, {"grammar": "root ::= x"}, {"json_schema": {"not": {}}}:
+        name = list(wrong)[0]
+        refused(server, "/v1/completions", {"model": "nano", "prompt": "x", **wrong}, 400, name)
 
 
 @check

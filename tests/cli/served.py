@@ -123,6 +123,13 @@ def run_request(body):
     return json.loads(out)["choices"]
 
 
+def ids_of(text):
+    """Without BOS; added tokens in the text become their ids."""
+    out = subprocess.run([TENON, "tokenize", MODEL], input=json.dumps({"text": text}) + "\n",
+                         capture_output=True, text=True, check=True).stdout
+    return json.loads(out)["ids"]
+
+
 def run(function, *arguments):
     """0, or 1 when it failed; a line for it."""
     try:

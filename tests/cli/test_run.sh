@@ -162,6 +162,38 @@ else
 fi
 echo '{"model": "m", "messages": [{"role": "user", "content": 1}]}' >"$DIR/bad.json"
 refuses "a request that is wrong" "messages" run models/nano --request "$DIR/bad.json"
+
+# ---- answers of a form ----
+same_as_request() { # NAME FIELDS ARGUMENT...: the answer is that to a request with these fields
+    local name=$1 fields=$2
+    shift 2
+    echo "{\"model\": \"deepseek-chat\", \"seed\": 6, \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 + 25?\"}],
+        \"max_tokens\": 90, $fields}" >"$DIR/form.json"
+    equal "$name" "$("$T" run $NANO -p "What is 17 + 25?" --seed 6 -n 90 --chat "$@")" \
+        "$("$T" run $NANO --request "$DIR/form.json" | field 'j["choices"][0]["message"]["content"]')"
+}
+schema='{"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"], "additionalProperties": false}'
+grammar='root ::= "<" [0-9]+ ">" | "none"'
+echo "$schema" >"$DIR/schema"
+echo "$grammar" >"$DIR/grammar"
+same_as_request "a schema" "\"guided_json\": $schema" --json-schema "$schema"
+same_as_request "a schema from a file" "\"guided_json\": $schema" --json-schema "$DIR/schema"
+same_as_request "by llama.cpp's name" "\"guided_json\": $schema" --json-schema-file "$DIR/schema"
+same_as_request "a grammar" "\"grammar\": \"${grammar//\"/\\\"}\"" --grammar "$grammar"
+same_as_request "a grammar from a file" "\"grammar\": \"${grammar//\"/\\\"}\"" --grammar-file "$DIR/grammar"
+same_as_request "a pattern" '"guided_regex": "[a-f]{3}-[0-9]{2}"' --regex '[a-f]{3}-[0-9]{2}'
+equal "JSON that fits" "$("$T" run $NANO -p "What is 17 + 25?" --json-schema "$DIR/schema" -n 400 | field 'type(j["sum"]).__name__, len(j)')" "int 1"
+matched=$("$T" run $NANO --raw -p "It is " --regex '[a-f]{3}-[0-9]{2}' --temp 2)
+[[ $matched =~ ^[a-f]{3}-[0-9]{2}$ ]] && pass "raw text of a form" || fail "raw text of a form" "$matched"
+refuses "a pattern that is none" "--regex: regex, byte 1" run $NANO -p x --regex '('
+refuses "a grammar without its rule" '"x" is not defined' run $NANO -p x --grammar 'root ::= x'
+refuses "a schema with what is not there" '"not" at #' run $NANO -p x --json-schema '{"not": {}}'
+refuses "a schema that is no JSON" "--json-schema" run $NANO -p x --json-schema '{"type"'
+refuses "a file that is not there" "No such file" run $NANO -p x --json-schema "$DIR/none"
+misused "two forms" run $NANO -p x --regex a --grammar 'root ::= "a"'
+misused "a form without an end" run $NANO -p x --regex a --ignore-eos
+misused "a form of ids" run $NANO --tokens "$DIR/ids" --regex a
+misused "a request and a form" run $NANO --request "$DIR/form.json" --regex a
 misused "a request and a prompt" run models/nano --request "$DIR/bad.json" -p hi
 misused "a request and a stop" run models/nano --request "$DIR/bad.json" --stop x
 finish
