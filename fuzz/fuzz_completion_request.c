@@ -35,6 +35,10 @@ static void check_fields(const struct completion_request *r, enum completion_sha
     CHECK(shape != COMPLETION_OPENAI || r->model, "no model");
     CHECK(!r->suffix || (r->begun && !r->echo), "a suffix");
     CHECK(r->n_stops >= 0 && r->n_stops <= PARSE_MAX_STOPS, "%d stops", r->n_stops);
+    CHECK(r->ends.n_stop_ids >= 0 && r->ends.n_stop_ids <= SAMPLING_MAX_STOP_IDS, "%d stop tokens",
+          r->ends.n_stop_ids);
+    CHECK(r->ends.min_tokens == 0 || (!r->form.field && !r->n_stops), "an end that cannot come");
+    CHECK(!r->form.field == (r->form.spec.kind == CONSTRAINT_NONE), "a form");
 }
 
 /* How many control tokens the server writes itself. */
