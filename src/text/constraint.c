@@ -10,7 +10,7 @@
 #include "text/regex.h"
 #include "text/schema.h"
 
-enum { MASK_ROOM = 4 << 20, MIN_MASKS = 8, MAX_MASKS = 256 };
+enum { MASK_ROOM = 4 << 20, MIN_MASKS = 8, MAX_MASKS = 256, IDLE_ROOM = 2 << 20 };
 
 /* Masks by state. The room for bits is there from the beginning. */
 struct kept_mask {
@@ -23,7 +23,7 @@ struct constraint {
     const struct token_trie *trie;
     struct automaton *automaton;
     bool takes_nothing;   /* the empty text will do */
-    struct matcher *idle; /* of the last run that ended, for the next; NULL: none */
+    struct matcher *idle; /* of a run that ended, for the next; NULL: none */
     uint64_t *thinking;   /* [n_words] the mask before </think> */
     struct kept_mask *kept;
     uint64_t *bits; /* [n_kept, n_words] */
@@ -224,7 +224,7 @@ int constraint_begin(struct constraint_run **out, struct constraint *c, bool thi
 void constraint_end(struct constraint_run *r)
 {
     if (!r) return;
-    if (r->c->idle)
+    if (r->c->idle || matcher_room(r->matcher) > IDLE_ROOM)
         matcher_free(r->matcher);
     else
         r->c->idle = r->matcher;

@@ -4,13 +4,8 @@
 #include <string.h>
 #include <xxhash.h>
 
-enum {
-    MAX_SETS = 1 << 15,
-    MAX_PAIRS = 1 << 18,
-    MAX_EDGES = 1 << 18,
-    SET_SLOTS = 2 * MAX_SETS,
-    SEEN_SLOTS = 2 * MATCHER_MAX_WORK
-};
+/* All powers of two, so that room which is doubled ends there. */
+enum { MAX_SETS = 1 << 15, MAX_PAIRS = 1 << 18, MAX_EDGES = 1 << 18, FIRST_ROOM = 64 };
 
 /* The first two sets: nothing, and what the root rule returns to. */
 enum { SET_EMPTY, SET_END };
@@ -34,14 +29,20 @@ struct edge {
     uint32_t walk; /* the last one that counted it */
 };
 
+/* Elements that a list has room for. */
+struct room {
+    int n, max;
+};
+
 /* What is stored. A set's pairs refer to sets before it. */
 struct store {
     const uint8_t *secret; /* of the automaton */
-    struct pair *pairs;    /* [MAX_PAIRS] */
-    struct set *sets;      /* [MAX_SETS] */
-    int32_t *slots;        /* [SET_SLOTS] hash table: a set + 1; 0: none */
-    struct edge *edges;    /* [MAX_EDGES] */
+    struct pair *pairs;
+    struct set *sets;
+    int32_t *slots; /* [2 * set_room.n] hash table: a set + 1; 0: none */
+    struct edge *edges;
     int n_pairs, n_sets, n_edges;
+    struct room pair_room, set_room, edge_room;
 };
 
 struct seen {
@@ -59,18 +60,40 @@ struct matcher {
     struct store store;
     int32_t state;
     /* of the closure being made */
-    struct pair *work, *items; /* [MATCHER_MAX_WORK] to be looked at; found */
-    struct seen *seen;         /* [SEEN_SLOTS] hash table */
-    struct call *calls;        /* [MATCHER_MAX_WORK] */
-    int32_t *rule_calls;       /* [n_rules] by rank: last call; -1: none */
-    int32_t *rule_of_rank;     /* [n_rules] */
-    uint64_t *pending;         /* bits of ranks that are called */
-    int n_work, n_items, n_calls, cost;
+    struct pair *work, *items; /* to be looked at; found */
+    struct seen *seen;         /* [2 * seen_room.n] hash table */
+    struct call *calls;
+    int32_t *rule_calls;   /* [n_rules] by rank: last call; -1: none */
+    int32_t *rule_of_rank; /* [n_rules] */
+    uint64_t *pending;     /* bits of ranks that are called */
+    int n_work, n_items, n_seen, n_calls, cost;
+    struct room work_room, item_room, seen_room, call_room;
     uint32_t closure;
-    bool failed;
+    bool failed;    /* too much work */
+    bool no_memory; /* for what the closure needs; it may be there another time */
     uint32_t walk;
     int32_t path[TOKEN_TRIE_MAX_BYTES + 1]; /* states by depth */
 };
+
+/* ---- room ---- */
+
+/* Room for `wanted` elements, at least twice as much as before. list: where the pointer to them is. Where it fails
+ * nothing has changed. */
+static bool grow(void *list, struct room *room, int wanted, size_t each)
+{
+    int n = room->n ? room->n : FIRST_ROOM;
+    void *old, *more;
+    if (room->n && wanted <= room->n) return true;
+    if (wanted > room->max) return false;
+    while (n < wanted)
+        n *= 2;
+    memcpy(&old, list, sizeof old);
+    more = realloc(old, (size_t)n * each);
+    if (!more) return false;
+    memcpy(list, &more, sizeof more);
+    room->n = n;
+    return true;
+}
 
 /* ---- storing sets ---- */
 
@@ -108,32 +131,58 @@ static struct matcher_key key_of(const struct store *s, const struct pair *pairs
     return key;
 }
 
+/* Where the set of these pairs stands in the table, or will stand. */
+static int32_t *find_slot(const struct store *s, struct matcher_key key, const struct pair *pairs,
+                          int n)
+{
+    uint64_t last = 2 * (uint64_t)s->set_room.n - 1;
+    for (uint64_t at = key.half[0];; at++) {
+        int32_t *slot = &s->slots[at & last];
+        if (!*slot) return slot;
+        const struct set *known = &s->sets[*slot - 1];
+        if (known->n == n &&
+            (n == 0 || memcmp(s->pairs + known->start, pairs, (size_t)n * sizeof *pairs) == 0))
+            return slot;
+    }
+}
+
+/* Room for a set more, and a table of twice as many places. */
+static bool grow_sets(struct store *s)
+{
+    if (s->n_sets < s->set_room.n) return true;
+    int n = s->set_room.n ? 2 * s->set_room.n : FIRST_ROOM;
+    int32_t *slots = n <= s->set_room.max ? calloc(2 * (size_t)n, sizeof *slots) : NULL;
+    if (!slots || !grow(&s->sets, &s->set_room, n, sizeof *s->sets)) {
+        free(slots);
+        return false;
+    }
+    free(s->slots);
+    s->slots = slots;
+    for (int i = 0; i < s->n_sets; i++)
+        *find_slot(s, s->sets[i].key, s->pairs + s->sets[i].start, s->sets[i].n) = i + 1;
+    return true;
+}
+
 /* The number of the set of these pairs, which are sorted; NO_ROOM. */
 static int32_t store_set(struct store *s, const struct pair *pairs, int n)
 {
     struct matcher_key key = key_of(s, pairs, n);
-    for (uint64_t at = key.half[0];; at++) {
-        int32_t *slot = &s->slots[at % SET_SLOTS];
-        if (*slot) {
-            const struct set *known = &s->sets[*slot - 1];
-            if (known->n == n &&
-                (n == 0 || memcmp(s->pairs + known->start, pairs, (size_t)n * sizeof *pairs) == 0))
-                return *slot - 1;
-            continue;
-        }
-        if (s->n_sets == MAX_SETS || n > MAX_PAIRS - s->n_pairs) return NO_ROOM;
-        s->sets[s->n_sets] = (struct set){s->n_pairs, n, -1, key};
-        if (n) memcpy(s->pairs + s->n_pairs, pairs, (size_t)n * sizeof *pairs);
-        s->n_pairs += n;
-        *slot = ++s->n_sets;
-        return *slot - 1;
-    }
+    const int32_t *known = find_slot(s, key, pairs, n);
+    if (*known) return *known - 1;
+    if (!grow_sets(s) || !grow(&s->pairs, &s->pair_room, s->n_pairs + n, sizeof *s->pairs))
+        return NO_ROOM;
+    int32_t *slot = find_slot(s, key, pairs, n); /* the table may be another one */
+    s->sets[s->n_sets] = (struct set){s->n_pairs, n, -1, key};
+    if (n) memcpy(s->pairs + s->n_pairs, pairs, (size_t)n * sizeof *pairs);
+    s->n_pairs += n;
+    *slot = ++s->n_sets;
+    return *slot - 1;
 }
 
 static void store_clear(struct store *s)
 {
     struct pair end = {0, SET_EMPTY};
-    memset(s->slots, 0, SET_SLOTS * sizeof *s->slots);
+    memset(s->slots, 0, 2 * (size_t)s->set_room.n * sizeof *s->slots);
     s->n_sets = s->n_pairs = s->n_edges = 0;
     (void)store_set(s, NULL, 0);
     (void)store_set(s, &end, 1);
@@ -143,10 +192,10 @@ static void store_clear(struct store *s)
 static void forget(struct matcher *m)
 {
     struct store *s = &m->store;
-    int32_t *moved = calloc(MAX_SETS, sizeof *moved);
-    struct pair *pairs = malloc(MAX_PAIRS * sizeof *pairs);
-    struct set *sets = malloc(MAX_SETS * sizeof *sets);
     int n = s->n_sets;
+    int32_t *moved = calloc((size_t)n, sizeof *moved);
+    struct pair *pairs = malloc((size_t)s->n_pairs * sizeof *pairs);
+    struct set *sets = malloc((size_t)n * sizeof *sets);
     if (!moved || !pairs || !sets) goto done;
     memcpy(pairs, s->pairs, (size_t)s->n_pairs * sizeof *pairs);
     memcpy(sets, s->sets, (size_t)n * sizeof *sets);
@@ -171,33 +220,79 @@ done:
 
 /* ---- closures ---- */
 
-static void push(struct matcher *m, int32_t place, int32_t back)
+static bool is_given_up(const struct matcher *m)
+{
+    return m->failed || m->no_memory;
+}
+
+/* The pair's place in the table; *known: it has come in this closure. */
+static struct seen *find_seen(struct matcher *m, struct pair p, bool *known)
 {
     uint64_t hash =
-        ((uint64_t)(uint32_t)place << 32 | (uint32_t)back) * UINT64_C(0x9E3779B97F4A7C15);
-    if (m->a->code[place].op == OP_FAIL || m->failed) return;
+        ((uint64_t)(uint32_t)p.place << 32 | (uint32_t)p.back) * UINT64_C(0x9E3779B97F4A7C15);
+    uint64_t last = 2 * (uint64_t)m->seen_room.n - 1;
+    for (uint64_t at = hash >> 32;; at++) {
+        struct seen *s = &m->seen[at & last];
+        *known = s->closure == m->closure && by_place(&s->pair, &p) == 0;
+        if (*known || s->closure != m->closure) return s;
+    }
+}
+
+/* Room for one more that has come. */
+static bool grow_seen(struct matcher *m)
+{
+    struct room *room = &m->seen_room;
+    if (m->n_seen < room->n) return true;
+    int old = room->n, n = old ? 2 * old : FIRST_ROOM;
+    struct seen *before = m->seen,
+                *seen = n <= room->max ? calloc(2 * (size_t)n, sizeof *seen) : NULL;
+    if (!seen) return false;
+    m->seen = seen;
+    room->n = n;
+    for (int i = 0; i < 2 * old; i++) {
+        bool known;
+        if (before[i].closure == m->closure) *find_seen(m, before[i].pair, &known) = before[i];
+    }
+    free(before);
+    return true;
+}
+
+static void push(struct matcher *m, int32_t place, int32_t back)
+{
+    struct pair p = {place, back};
+    bool known;
+    if (m->a->code[place].op == OP_FAIL || is_given_up(m)) return;
     if (++m->cost > MATCHER_MAX_WORK) {
         m->failed = true;
         return;
     }
-    for (uint64_t at = hash >> 32;; at++) {
-        struct seen *s = &m->seen[at % SEEN_SLOTS];
-        if (s->closure == m->closure) {
-            if (s->pair.place == place && s->pair.back == back) return;
-            continue;
-        }
-        *s = (struct seen){{place, back}, m->closure};
-        break;
+    if (!grow_seen(m) || !grow(&m->work, &m->work_room, m->n_work + 1, sizeof *m->work)) {
+        m->no_memory = true;
+        return;
     }
-    m->work[m->n_work++] = (struct pair){place, back};
+    struct seen *s = find_seen(m, p, &known);
+    if (known) return;
+    *s = (struct seen){p, m->closure};
+    m->n_seen++;
+    m->work[m->n_work++] = p;
 }
 
 static void add_call(struct matcher *m, int rule, struct pair back)
 {
     int rank = m->a->rank[rule];
+    if (!grow(&m->calls, &m->call_room, m->n_calls + 1, sizeof *m->calls)) {
+        m->no_memory = true;
+        return;
+    }
     m->calls[m->n_calls] = (struct call){back, m->rule_calls[rank]};
     m->rule_calls[rank] = m->n_calls++;
     m->pending[rank / 64] |= UINT64_C(1) << rank % 64;
+}
+
+static void add_item(struct matcher *m, struct pair p)
+{
+    m->no_memory = !grow(&m->items, &m->item_room, m->n_items + 1, sizeof *m->items);
+    if (!m->no_memory) m->items[m->n_items++] = p;
 }
 
 /* Looks at all that waits. fresh: these rules begin here, so that their end reached without reading is known
@@ -205,11 +300,11 @@ static void add_call(struct matcher *m, int rule, struct pair back)
 static void drain(struct matcher *m, bool fresh)
 {
     const struct automaton *a = m->a;
-    while (m->n_work > 0 && !m->failed) {
+    while (m->n_work > 0 && !is_given_up(m)) {
         struct pair p = m->work[--m->n_work];
         const struct instruction *in = &a->code[p.place];
         if (in->op == OP_SET || in->op == OP_ACCEPT) {
-            m->items[m->n_items++] = p;
+            add_item(m, p);
         } else if (in->op == OP_SPLIT) {
             push(m, in->x, p.back);
             push(m, in->y, p.back);
@@ -230,8 +325,7 @@ static void drain(struct matcher *m, bool fresh)
  * rule returns to where that one does. */
 static int32_t make_back(struct matcher *m, int rank)
 {
-    int n = 0;
-    struct pair *out = m->work; /* which is empty */
+    int n = 0; /* of them, in m->work, which is empty */
     for (int at = m->rule_calls[rank]; at >= 0; at = m->calls[at].next) {
         struct pair p = m->calls[at].pair;
         const struct set *back = &m->store.sets[p.back];
@@ -242,19 +336,24 @@ static int32_t make_back(struct matcher *m, int rank)
             m->failed = true;
             return SET_EMPTY;
         }
-        memcpy(out + n, is_tail ? m->store.pairs + back->start : &p, (size_t)more * sizeof *out);
+        if (!grow(&m->work, &m->work_room, n + more, sizeof *m->work)) {
+            m->no_memory = true;
+            return SET_EMPTY;
+        }
+        memcpy(m->work + n, is_tail ? m->store.pairs + back->start : &p,
+               (size_t)more * sizeof *m->work);
         n += more;
     }
     m->rule_calls[rank] = -1;
-    return store_set(&m->store, out, sort_pairs(out, n));
+    return store_set(&m->store, m->work, sort_pairs(m->work, n));
 }
 
 static void closure_begin(struct matcher *m)
 {
-    m->n_work = m->n_items = m->n_calls = m->cost = 0;
-    m->failed = false;
+    m->n_work = m->n_items = m->n_seen = m->n_calls = m->cost = 0;
+    m->failed = m->no_memory = false;
     if (++m->closure == 0) { /* the count has gone round */
-        memset(m->seen, 0, SEEN_SLOTS * sizeof *m->seen);
+        if (m->seen) memset(m->seen, 0, 2 * (size_t)m->seen_room.n * sizeof *m->seen);
         m->closure = 1;
     }
 }
@@ -273,17 +372,17 @@ static int32_t closure_end(struct matcher *m)
     int words = (m->a->n_rules + 63) / 64;
     int32_t back = SET_EMPTY;
     drain(m, false);
-    for (int w = 0; w < words && back >= 0 && !m->failed; w++) {
-        while (m->pending[w] && back >= 0 && !m->failed) {
+    for (int w = 0; w < words && back >= 0 && !is_given_up(m); w++) {
+        while (m->pending[w] && back >= 0 && !is_given_up(m)) {
             int rank = w * 64 + __builtin_ctzll(m->pending[w]);
             m->pending[w] &= m->pending[w] - 1;
             back = make_back(m, rank);
-            if (back < 0 || m->failed) break;
+            if (back < 0 || is_given_up(m)) break;
             push(m, m->a->entry[m->rule_of_rank[rank]], back);
             drain(m, true);
         }
     }
-    if (m->failed || back < 0) {
+    if (is_given_up(m) || back < 0) {
         drop_calls(m);
         return m->failed ? EDGE_TOO_LARGE : NO_ROOM;
     }
@@ -298,7 +397,7 @@ static struct edge *find_edge(struct matcher *m, int32_t state, int class)
     struct set *set = &s->sets[state];
     int n = m->a->n_classes;
     if (set->row < 0) {
-        if (n > MAX_EDGES - s->n_edges) return NULL;
+        if (!grow(&s->edges, &s->edge_room, s->n_edges + n, sizeof *s->edges)) return NULL;
         set->row = s->n_edges;
         s->n_edges += n;
         for (int i = 0; i < n; i++)
@@ -351,7 +450,9 @@ static int try_symbols(struct matcher *m, const char *s, size_t size, int symbol
 
 static int fail_room(struct err *err)
 {
-    return err_set(err, ERR_LIMIT, "the grammar has too many states here: over %d sets", MAX_SETS);
+    return err_set(err, ERR_LIMIT,
+                   "the grammar has too many states here: over %d sets, or no memory for them",
+                   MAX_SETS);
 }
 
 static int go_on(struct matcher *m, const char *s, size_t size, int symbol, struct err *err)
@@ -454,19 +555,16 @@ int matcher_new(struct matcher **out, const struct automaton *a, struct err *err
     if (!m) return err_set(err, ERR_LIMIT, "no memory for a matcher");
     m->a = a;
     m->store.secret = a->secret;
-    m->store.pairs = malloc(MAX_PAIRS * sizeof *m->store.pairs);
-    m->store.sets = malloc(MAX_SETS * sizeof *m->store.sets);
-    m->store.slots = malloc(SET_SLOTS * sizeof *m->store.slots);
-    m->store.edges = malloc(MAX_EDGES * sizeof *m->store.edges);
-    m->work = malloc(MATCHER_MAX_WORK * sizeof *m->work);
-    m->items = malloc(MATCHER_MAX_WORK * sizeof *m->items);
-    m->seen = calloc(SEEN_SLOTS, sizeof *m->seen);
-    m->calls = malloc(MATCHER_MAX_WORK * sizeof *m->calls);
+    m->store.pair_room.max = MAX_PAIRS;
+    m->store.set_room.max = MAX_SETS;
+    m->store.edge_room.max = MAX_EDGES;
+    m->work_room.max = m->item_room.max = MATCHER_MAX_WORK;
+    m->seen_room.max = m->call_room.max = MATCHER_MAX_WORK;
     m->rule_calls = malloc(n_rules * sizeof *m->rule_calls);
     m->rule_of_rank = malloc(n_rules * sizeof *m->rule_of_rank);
     m->pending = malloc((n_rules + 63) / 64 * sizeof *m->pending);
-    if (!m->store.pairs || !m->store.sets || !m->store.slots || !m->store.edges || !m->work ||
-        !m->items || !m->seen || !m->calls || !m->rule_calls || !m->rule_of_rank || !m->pending) {
+    if (!m->rule_calls || !m->rule_of_rank || !m->pending || !grow_sets(&m->store) ||
+        !grow(&m->store.pairs, &m->store.pair_room, FIRST_ROOM, sizeof *m->store.pairs)) {
         matcher_free(m);
         return err_set(err, ERR_LIMIT, "no memory for a matcher");
     }
@@ -497,6 +595,18 @@ int matcher_restart(struct matcher *m, struct err *err)
         forget(m);
     }
     return fail_room(err);
+}
+
+size_t matcher_room(const struct matcher *m)
+{
+    const struct store *s = &m->store;
+    size_t n_rules = (size_t)m->a->n_rules;
+    return sizeof *m + n_rules * (sizeof *m->rule_calls + sizeof *m->rule_of_rank) +
+           (n_rules + 63) / 64 * sizeof *m->pending + (size_t)s->pair_room.n * sizeof *s->pairs +
+           (size_t)s->set_room.n * (sizeof *s->sets + 2 * sizeof *s->slots) +
+           (size_t)s->edge_room.n * sizeof *s->edges +
+           (size_t)(m->work_room.n + m->item_room.n) * sizeof *m->work +
+           (size_t)m->seen_room.n * 2 * sizeof *m->seen + (size_t)m->call_room.n * sizeof *m->calls;
 }
 
 void matcher_free(struct matcher *m)

@@ -3,8 +3,8 @@
  * A state is a set of places in the program, each with the set of places that its rule returns to, and so
  * on: equal sets are stored once, so that a state is a number, and what follows a state by a byte is looked up
  * after the first time. (It is an Earley parser whose columns are hash-consed; without left recursion the
- * sets contain no cycles.) Stored states have a fixed room; when it is full all but the current one are
- * forgotten.
+ * sets contain no cycles.) The room for stored states grows as they come, up to a bound; when that is reached, or there
+ * is no memory for more, all but the current one are forgotten.
  *
  * Work is bounded by counts, not by time: a byte by MATCHER_MAX_WORK places looked at, a mask by
  * MATCHER_MASK_WORK for the steps it takes, each counted once; past them ERR_LIMIT. Whether that comes depends
@@ -19,13 +19,16 @@
 #include "text/automaton.h"
 #include "text/token_trie.h"
 
-enum { MATCHER_MAX_WORK = 1 << 15, MATCHER_MASK_WORK = 1 << 18 };
+enum { MATCHER_MAX_WORK = 1 << 15, MATCHER_MASK_WORK = 1 << 18, MATCHER_MAX_ROOM = 9 << 20 };
 
 struct matcher;
 
-/* a is borrowed. Allocates all that it will need; most of it is touched only by large grammars. */
+/* a is borrowed. */
 MUST_USE int matcher_new(struct matcher **out, const struct automaton *a, struct err *err);
 void matcher_free(struct matcher *m); /* takes NULL */
+
+/* Bytes that it has of the heap: some kilobytes at first, and at most MATCHER_MAX_ROOM beside 9 for each rule. */
+size_t matcher_room(const struct matcher *m);
 
 /* Back to the beginning of a text; what is stored stays. */
 MUST_USE int matcher_restart(struct matcher *m, struct err *err);

@@ -23,6 +23,9 @@ enum { N_WALKS = 2, N_STEPS = 12, N_ANSWERS = 40 };
 enum { N_WALKS = 6, N_STEPS = 25, N_ANSWERS = 400 };
 #endif
 
+/* Of the matcher of an ordinary form, with all that its masks have made it store. */
+enum { ORDINARY_ROOM = 128 << 10 };
+
 struct world {
     struct tokenizer *tokenizer;
     struct token_trie *trie;
@@ -139,6 +142,7 @@ static void masks_are_those_of_each_token_alone(void **state)
             }
             buf_fini(&text);
         }
+        assert_true(matcher_room(m) < ORDINARY_ROOM);
         matcher_free(m);
         automaton_free(a);
     }

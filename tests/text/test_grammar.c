@@ -222,6 +222,37 @@ static void a_matcher_forgets_and_goes_on(void **state)
     automaton_free(a);
 }
 
+/* What a matcher holds of the heap follows what it has stored. */
+static void room_grows_with_what_is_stored_up_to_its_bound(void **state)
+{
+    (void)state;
+    struct automaton *a;
+    struct matcher *m = NULL;
+    struct err err = {0};
+    enum { DEPTH = 50000 };
+    size_t before, most = MATCHER_MAX_ROOM;
+    if (accept_compile(&a, SOURCE_EBNF, "root ::= \"(\" root \")\" | [a-z]", &err) ||
+        matcher_new(&m, a, &err))
+        fail_msg("%s", err.message);
+    assert_true(matcher_room(m) < 32 << 10);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(matcher_bytes(m, "(", 1, &err), 1);
+    before = matcher_room(m);
+    assert_true(before < 128 << 10);
+    for (int i = 0, rc = 1; i < DEPTH && rc == 1; i++) {
+        rc = matcher_bytes(m, "(", 1, &err);
+        assert_true(matcher_room(m) >= before && matcher_room(m) <= most);
+        before = matcher_room(m);
+    }
+    assert_int_equal(err.code, ERR_LIMIT); /* it is full, */
+    assert_true(before > 1 << 20);
+    if (matcher_restart(m, &err)) fail_msg("%s", err.message);
+    assert_int_equal(matcher_bytes(m, "((x))", 5, &err), 1); /* and as good as new */
+    assert_true(matcher_may_end(m));
+    matcher_free(m);
+    automaton_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_long_chain_of_rules_works),
         cmocka_unit_test(deep_parentheses_are_refused),
         cmocka_unit_test(a_matcher_forgets_and_goes_on),
+        cmocka_unit_test(room_grows_with_what_is_stored_up_to_its_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
