@@ -1,5 +1,7 @@
 #include "serve/chat_job.h"
 
+#include <string.h>
+
 #include "serve/sampling.h"
 #include "serve/server_state.h"
 
@@ -43,8 +45,10 @@ static int limit_logprobs(struct chat_request *r, struct api_error *e)
 static int bind_answer(struct exchange *x, const struct chat_request *r, struct api_error *e)
 {
     struct err err = {0};
+    struct cache_tenant t = {.group = x->pass.group};
+    memcpy(t.scope, x->job.scope, sizeof t.scope);
     if (!r->is_bound ||
-        !constraint_cache_get(x->server->constraints, &r->answer, &x->constraint, &err))
+        !constraint_cache_get(x->server->constraints, &t, &r->answer, &x->constraint, &err))
         return 0;
     return api_refuse(e, 400, r->answer_field, "%s: %s", r->answer_field, err.message);
 }
@@ -68,7 +72,6 @@ static void fill_job(struct exchange *x, const struct chat_request *r)
 {
     x->job.generate = chat_job_options(x->server->engine, r, &x->prompt, x->constraint);
     x->job.n = r->n;
-    exchange_share(x, &r->sharing);
     x->wants_picks = r->logprobs;
     x->job.seed = r->has_seed ? r->seed : sampling_new_seed();
 }
@@ -92,9 +95,10 @@ int chat_job_encode(struct exchange *x, struct chat_request *r, json_t *body, st
 int chat_job_prepare(struct exchange *x, struct chat_request *r, json_t *body, struct api_error *e)
 {
     if (chat_job_encode(x, r, body, e) ||
-        check_length(x, r, x->server->o.rules.deepseek_compat, e) || limit_logprobs(r, e) ||
-        bind_answer(x, r, e))
+        check_length(x, r, x->server->o.rules.deepseek_compat, e) || limit_logprobs(r, e))
         return -1;
+    exchange_share(x, &r->sharing);
+    if (bind_answer(x, r, e)) return -1;
     fill_job(x, r);
     return 0;
 }

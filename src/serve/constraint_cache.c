@@ -8,13 +8,14 @@
 struct entry {
     char *key; /* NULL: free */
     size_t size;
+    unsigned group;
     struct constraint *constraint;
     uint64_t used;
 };
 
 struct constraint_cache {
-    const struct engine *engine;
-    struct token_trie *trie; /* NULL: not made yet */
+    struct token_trie
+        *trie; /* made at once: the time of the first request would tell that it is the first */
     struct entry entries[CONSTRAINT_CACHE_SIZE];
     uint64_t clock;
 };
@@ -22,7 +23,10 @@ struct constraint_cache {
 struct constraint_cache *constraint_cache_new(const struct engine *e)
 {
     struct constraint_cache *c = calloc(1, sizeof *c);
-    if (c) c->engine = e;
+    if (c && token_trie_new(&c->trie, engine_tokenizer(e), engine_vocab(e), engine_eos(e), NULL)) {
+        free(c);
+        return NULL;
+    }
     return c;
 }
 
@@ -52,10 +56,13 @@ static void add_json(struct buf *key, const json_t *value)
     free(text);
 }
 
-/* All that the spec says. `failed` when that is too long to be kept. */
-static void write_key(struct buf *key, const struct constraint_spec *s)
+/* Whose it is, and all that the spec says. `failed` when that is too long to be kept. */
+static void write_key(struct buf *key, const struct cache_tenant *t,
+                      const struct constraint_spec *s)
 {
     buf_init(key, CONSTRAINT_CACHE_MAX_KEY);
+    buf_add(key, (const char *)&t->group, sizeof t->group);
+    buf_add(key, (const char *)t->scope, sizeof t->scope);
     buf_printf(key, "%d,%d,%d,%d,%d;", (int)s->kind, s->must_call, s->one_call, (int)s->family,
                s->tools != NULL);
     add_json(key, s->schema);
@@ -65,53 +72,60 @@ static void write_key(struct buf *key, const struct constraint_spec *s)
     add_part(key, s->only ? s->only : "", s->only ? strlen(s->only) : 0);
 }
 
-/* The entry of the key, or else the one that was used longest ago. */
-static struct entry *find(struct constraint_cache *c, const struct buf *key, bool *found)
+static struct entry *find(struct constraint_cache *c, const struct buf *key)
 {
-    struct entry *oldest = c->entries;
-    *found = false;
     for (int i = 0; i < CONSTRAINT_CACHE_SIZE; i++) {
         struct entry *e = &c->entries[i];
-        *found = e->key && e->size == key->size && memcmp(e->key, key->data, key->size) == 0;
-        if (*found) return e;
-        if (e->used < oldest->used) oldest = e;
+        if (e->key && e->size == key->size && memcmp(e->key, key->data, key->size) == 0) return e;
     }
-    return oldest;
+    return NULL;
 }
 
-static int compile(struct constraint_cache *c, const struct constraint_spec *spec,
-                   struct constraint **out, struct err *err)
+static int count(const struct constraint_cache *c, unsigned group)
 {
-    if (!c->trie && token_trie_new(&c->trie, engine_tokenizer(c->engine), engine_vocab(c->engine),
-                                   engine_eos(c->engine), err))
-        return -1;
-    return constraint_new(out, spec, c->trie, err);
+    int n = 0;
+    for (int i = 0; i < CONSTRAINT_CACHE_SIZE; i++)
+        n += c->entries[i].key && c->entries[i].group == group;
+    return n;
 }
 
-int constraint_cache_get(struct constraint_cache *c, const struct constraint_spec *spec,
-                         struct constraint **out, struct err *err)
+/* A place for a form of this group: a free one, or the one that has to be given. */
+static struct entry *find_place(struct constraint_cache *c, unsigned group)
+{
+    struct entry *chosen = NULL;
+    int most = 0;
+    for (int i = 0; i < CONSTRAINT_CACHE_SIZE; i++) {
+        struct entry *e = &c->entries[i];
+        if (!e->key) return e;
+        /* The one that asks has one more in mind, and goes before others that have as many. */
+        int rank = 2 * count(c, e->group) + (e->group == group ? 3 : 0);
+        if (chosen && (rank < most || (rank == most && chosen->used < e->used))) continue;
+        chosen = e;
+        most = rank;
+    }
+    return chosen;
+}
+
+int constraint_cache_get(struct constraint_cache *c, const struct cache_tenant *t,
+                         const struct constraint_spec *spec, struct constraint **out,
+                         struct err *err)
 {
     struct buf key;
-    bool found;
     *out = NULL;
-    write_key(&key, spec);
-    if (key.failed) {
-        buf_fini(&key);
-        return compile(c, spec, out, err);
-    }
-    struct entry *e = find(c, &key, &found);
-    if (!found) {
-        if (compile(c, spec, out, err)) {
-            buf_fini(&key);
-            return -1;
-        }
+    write_key(&key, t, spec);
+    struct entry *e = key.failed ? NULL : find(c, &key);
+    int rc = e ? 0 : constraint_new(out, spec, c->trie, err);
+    if (rc == 0 && !e && !key.failed) {
+        e = find_place(c, t->group);
         free(e->key);
         constraint_drop(e->constraint);
-        *e = (struct entry){.size = key.size, .constraint = *out};
+        *e = (struct entry){.size = key.size, .group = t->group, .constraint = *out};
         e->key = buf_take(&key);
     }
-    e->used = ++c->clock;
-    *out = constraint_hold(e->constraint);
+    if (e) {
+        e->used = ++c->clock;
+        *out = constraint_hold(e->constraint);
+    }
     buf_fini(&key);
-    return 0;
+    return rc;
 }

@@ -146,13 +146,97 @@ static int close_engine(void **state)
     return 0;
 }
 
-static struct constraint *get(struct constraint_cache *c, const struct constraint_spec *spec)
+static const struct cache_tenant ALICE = {1, {1}, {0}}, BOB = {2, {2}, {0}};
+
+static struct constraint *get_as(struct constraint_cache *c, const struct cache_tenant *t,
+                                 const struct constraint_spec *spec)
 {
     struct constraint *out;
     struct err err = {0};
-    if (constraint_cache_get(c, spec, &out, &err)) fail_msg("%s", err.message);
+    if (constraint_cache_get(c, t, spec, &out, &err)) fail_msg("%s", err.message);
     constraint_drop(out); /* the cache's own hold keeps it */
     return out;
+}
+
+static struct constraint *get(struct constraint_cache *c, const struct constraint_spec *spec)
+{
+    return get_as(c, &ALICE, spec);
+}
+
+/* A form of its own for each i. */
+static struct constraint *get_numbered(struct constraint_cache *c, const struct cache_tenant *t,
+                                       int i)
+{
+    char text[16];
+    int size = snprintf(text, sizeof text, "form %d", i);
+    struct constraint_spec one = {.kind = CONSTRAINT_REGEX, .text = text, .size = (size_t)size};
+    return get_as(c, t, &one);
+}
+
+static void nobody_gets_what_another_one_had_compiled(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = constraint_cache_new(engine);
+    struct cache_tenant user = ALICE, group = ALICE;
+    user.scope[31] = 1;
+    group.group = 3;
+    struct constraint *of_alice = get_numbered(c, &ALICE, 0), *of_bob = get_numbered(c, &BOB, 0);
+    struct constraint *of_user = get_numbered(c, &user, 0);
+    struct constraint *of_group = get_numbered(c, &group, 0);
+    struct constraint *all[] = {of_alice, of_bob, of_user, of_group};
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < i; k++)
+            assert_ptr_not_equal(all[i], all[k]);
+    assert_ptr_equal(get_numbered(c, &ALICE, 0), of_alice);
+    assert_ptr_equal(get_numbered(c, &BOB, 0), of_bob);
+    assert_ptr_equal(get_numbered(c, &user, 0), of_user);
+    constraint_cache_free(c);
+}
+
+static void a_flood_of_forms_takes_nothing_from_a_group_within_its_share(void **state)
+{
+    (void)state;
+    enum { SHARE = CONSTRAINT_CACHE_SIZE / 2 };
+    struct constraint_cache *c = constraint_cache_new(engine);
+    struct constraint *kept[SHARE]; /* held, so that no new one comes to its address */
+    struct cache_tenant users = BOB;
+    for (int i = 0; i < SHARE; i++)
+        kept[i] = constraint_hold(get_numbered(c, &ALICE, i));
+    for (int i = 0; i < 2 * CONSTRAINT_CACHE_SIZE; i++) {
+        users.scope[0] = (uint8_t)i; /* other users of the same key have no more */
+        (void)get_numbered(c, &users, 100 + i);
+    }
+    for (int i = 0; i < SHARE; i++)
+        assert_ptr_equal(get_numbered(c, &ALICE, i), kept[i]);
+    struct constraint *next =
+        constraint_hold(get_numbered(c, &ALICE, SHARE)); /* beyond it: her own oldest */
+    assert_ptr_not_equal(get_numbered(c, &ALICE, 0), kept[0]);
+    assert_ptr_equal(get_numbered(c, &ALICE, SHARE), next);
+    constraint_drop(next);
+    for (int i = 0; i < SHARE; i++)
+        constraint_drop(kept[i]);
+    constraint_cache_free(c);
+}
+
+static void one_that_comes_later_gets_its_share(void **state)
+{
+    (void)state;
+    struct constraint_cache *c = constraint_cache_new(engine);
+    struct cache_tenant many = {0};
+    for (int i = 0; i < CONSTRAINT_CACHE_SIZE; i++)
+        (void)get_numbered(c, &ALICE, i);
+    struct constraint *of_bob = constraint_hold(get_numbered(c, &BOB, 0));
+    for (int i = 0; i < CONSTRAINT_CACHE_SIZE; i++)
+        (void)get_numbered(c, &ALICE, 100 + i);
+    assert_ptr_equal(get_numbered(c, &BOB, 0), of_bob);
+    for (int i = 0; i < 2 * CONSTRAINT_CACHE_SIZE; i++) { /* more groups than places */
+        many.group = (unsigned)(10 + i);
+        struct constraint *one = constraint_hold(get_numbered(c, &many, 0));
+        assert_ptr_equal(get_numbered(c, &many, 0), one);
+        constraint_drop(one);
+    }
+    constraint_drop(of_bob);
+    constraint_cache_free(c);
 }
 
 static void the_cache_gives_the_same_for_the_same_and_forgets_the_oldest(void **state)
@@ -169,17 +253,14 @@ static void the_cache_gives_the_same_for_the_same_and_forgets_the_oldest(void **
     assert_ptr_not_equal(get(c, &spec), first);
     spec.schema = a;
     struct constraint *held;
-    assert_int_equal(constraint_cache_get(c, &spec, &held, NULL), 0);
-    for (int i = 0; i < CONSTRAINT_CACHE_SIZE; i++) {
-        char text[8] = {(char)('a' + i)};
-        struct constraint_spec one = {.kind = CONSTRAINT_REGEX, .text = text, .size = 1};
-        (void)get(c, &one);
-    }
+    assert_int_equal(constraint_cache_get(c, &ALICE, &spec, &held, NULL), 0);
+    for (int i = 0; i < CONSTRAINT_CACHE_SIZE; i++)
+        (void)get_numbered(c, &ALICE, i);
     assert_ptr_not_equal(get(c, &spec), held); /* it was forgotten, but is still there */
     constraint_drop(held);
     struct err err = {0};
     struct constraint_spec bad = {.kind = CONSTRAINT_REGEX, .text = "(", .size = 1};
-    assert_int_equal(constraint_cache_get(c, &bad, &held, &err), -1);
+    assert_int_equal(constraint_cache_get(c, &ALICE, &bad, &held, &err), -1);
     assert_int_equal(err.code, ERR_ARGUMENT);
     assert_null(held);
     constraint_cache_free(c);
@@ -194,6 +275,9 @@ int main(void)
         cmocka_unit_test(each_field_says_what_form_the_answer_has),
         cmocka_unit_test(calls_are_bound_when_something_says_so),
         cmocka_unit_test(bad_forms_are_refused_by_name),
+        cmocka_unit_test(nobody_gets_what_another_one_had_compiled),
+        cmocka_unit_test(a_flood_of_forms_takes_nothing_from_a_group_within_its_share),
+        cmocka_unit_test(one_that_comes_later_gets_its_share),
         cmocka_unit_test(the_cache_gives_the_same_for_the_same_and_forgets_the_oldest),
     };
     return cmocka_run_group_tests(tests, open_engine, close_engine);
