@@ -36,6 +36,7 @@ struct prefix_cache {
     struct state_identity model;
     uint8_t secret[CACHE_SECRET];
     size_t limit;
+    size_t tokens; /* bytes of the entries' lists of tokens */
     struct share *shares;
     struct prefix_stats stats;
     /* the disk; NULL: none */
@@ -81,6 +82,18 @@ int prefix_cache_open(struct prefix_cache **out, struct model *m, struct kv_pool
     return 0;
 }
 
+/* --- what entries take --- */
+
+static size_t kept_bytes(const struct prefix_cache *c)
+{
+    return kv_pool_kept(c->pool) + c->tokens;
+}
+
+static size_t token_bytes(const struct session *s)
+{
+    return (size_t)session_fed(s) * sizeof *session_tokens(s);
+}
+
 /* --- eviction --- */
 
 static void drop_empty_shares(struct prefix_cache *c)
@@ -108,14 +121,15 @@ static void end_turn(struct prefix_cache *c, struct entry *e)
 static void drop_entry(struct prefix_cache *c, struct share *share, struct entry *e)
 {
     struct entry **at = &share->entries;
-    size_t before = kv_pool_kept(c->pool);
+    size_t before = kept_bytes(c);
     while (*at != e)
         at = &(*at)->next;
     *at = e->next;
     end_turn(c, e);
+    c->tokens -= token_bytes(e->session);
     session_free(e->session);
     free(e);
-    share->bytes -= before - kv_pool_kept(c->pool);
+    share->bytes -= before - kept_bytes(c);
     share->n_entries--;
     c->stats.n_entries--;
 }
@@ -126,7 +140,8 @@ static struct entry *worst_entry(const struct share *share)
     double most = -1;
     for (struct entry *e = share->entries; e; e = e->next) {
         double age = (double)(share->clock - e->last_use + 1);
-        double rank = age * (double)kv_kept_alone(session_kv(e->session)) / (1 + (double)e->hits);
+        size_t alone = kv_kept_alone(session_kv(e->session)) + token_bytes(e->session);
+        double rank = age * (double)alone / (1 + (double)e->hits);
         if (rank <= most) continue;
         most = rank;
         worst = e;
@@ -158,7 +173,7 @@ static bool evict(struct prefix_cache *c, enum measure by, const struct share *a
 void prefix_cache_limit(struct prefix_cache *c, size_t bytes)
 {
     c->limit = bytes < c->o.memory ? bytes : c->o.memory;
-    while (kv_pool_kept(c->pool) > c->limit && evict(c, BYTES, NULL, 0))
+    while (kept_bytes(c) > c->limit && evict(c, BYTES, NULL, 0))
         ;
     drop_empty_shares(c);
 }
@@ -241,7 +256,8 @@ static struct entry *make_entry(const struct session *s, const struct cache_tena
 static bool make_room(struct prefix_cache *c, const struct share *share, const struct entry *e)
 {
     for (;;) {
-        size_t wanted = kv_keep_bytes(session_kv(e->session)), kept = kv_pool_kept(c->pool);
+        size_t wanted = kv_keep_bytes(session_kv(e->session)) + token_bytes(e->session);
+        size_t kept = kept_bytes(c);
         bool fits = wanted <= c->limit && kept <= c->limit - wanted;
         if (fits && c->stats.n_entries < PREFIX_MAX_ENTRIES) return true;
         if (!(fits ? evict(c, ENTRIES, share, 1) : evict(c, BYTES, share, wanted))) return false;
@@ -251,14 +267,15 @@ static bool make_room(struct prefix_cache *c, const struct share *share, const s
 static void insert(struct prefix_cache *c, struct share *share, struct entry *e)
 {
     struct entry **at = &share->entries;
-    size_t before = kv_pool_kept(c->pool);
+    size_t before = kept_bytes(c);
     while (*at && session_fed((*at)->session) < session_fed(e->session))
         at = &(*at)->next;
     e->next = *at;
     *at = e;
     session_keep(e->session);
+    c->tokens += token_bytes(e->session);
     e->last_use = ++share->clock;
-    share->bytes += kv_pool_kept(c->pool) - before;
+    share->bytes += kept_bytes(c) - before;
     share->n_entries++;
     c->stats.n_entries++;
     c->stats.n_stored++;
@@ -284,7 +301,7 @@ void prefix_cache_store(struct prefix_cache *c, const struct cache_tenant *t,
 {
     struct cache_keys keys;
     uint8_t key[HMAC_BYTES];
-    if (session_fed(s) < PREFIX_MIN || kv_bytes(session_kv(s)) > c->limit) return;
+    if (session_fed(s) < PREFIX_MIN || kv_bytes(session_kv(s)) + token_bytes(s) > c->limit) return;
     cache_keys_begin(&keys, c->secret, &c->model, t);
     cache_keys_at(&keys, session_tokens(s), session_fed(s), key);
     struct share *share = find_share(c, t->group);

@@ -7,8 +7,8 @@
  * closes the reasoning, so the next turn may have the other one), every `every` tokens of a prompt, and where an
  * answer ends; none has fewer than PREFIX_MIN tokens.
  *
- * Memory. Entries hold blocks of the engine's pool, counted once however many entries share them (kv_keep);
- * beside them an entry takes 4 bytes a token of the host. Together they have at most the budget, and at most what
+ * Memory. Entries hold blocks of the engine's pool, counted once however many entries share them (kv_keep), and
+ * their tokens, 4 bytes each of the host. Together these have at most the budget, and at most what
  * prefix_cache_limit leaves them, which is for the scheduler to say: what its jobs have reserved is theirs.
  *
  * Eviction. Groups are equal: when room is wanted, the group that has most gives it, the one that asks counted
@@ -16,7 +16,7 @@
  * nothing to the others. Where PREFIX_MAX_ENTRIES is what is full, entries count instead of bytes. Within a group the entry goes that has the most of
  *     age * bytes / (1 + hits)
  * age: stores and hits of the group since its last use; bytes: what its end sets free, so not the pages that
- * longer or shorter entries share with it. What one group does never shows in what another one finds, but by
+ * longer or shorter entries share with it, but its tokens. What one group does never shows in what another one finds, but by
  * that share and by the memory of jobs.
  *
  * Disk. With a directory (engine/cache_disk.h) entries are written there, too, in the order in which they came: but

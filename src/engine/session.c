@@ -167,6 +167,10 @@ int session_feed(struct session *s, int end, int chunk, float *logits, const ato
 void session_drop_pending(struct session *s)
 {
     s->n = session_fed(s);
+    int32_t *less = s->n ? realloc(s->tokens, (size_t)s->n * sizeof *less) : NULL;
+    if (!less) return;
+    s->tokens = less;
+    s->cap = s->n;
 }
 
 void session_keep(struct session *s)

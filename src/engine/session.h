@@ -67,7 +67,7 @@ MUST_USE int session_from(struct session **out, struct model *m, struct kv_pool 
                           struct kv *kv, const int32_t *tokens, int n, struct sampler_key key,
                           struct err *err);
 
-/* Forgets the tokens that were not fed: the session is then what its state says. */
+/* Forgets the tokens that were not fed, and their room: the session is then what its state says. */
 void session_drop_pending(struct session *s);
 
 /* For a cache: kv_keep of its state. */

@@ -10,7 +10,7 @@
 #include "../support/golden.h"
 #include "engine/prefix_cache.h"
 
-enum { LONGEST = 4000, EVERY = 100 };
+enum { LONGEST = 4000, EVERY = 100, TOKEN = sizeof(int32_t) };
 
 static const struct cache_tenant ALICE = {1, {1}, {1}}, BOB = {2, {2}, {2}};
 
@@ -142,20 +142,23 @@ static void shared_pages_count_once(void **state)
     struct session *s = fed(&r, 7, 256);
     struct err err = {0};
     prefix_cache_store(r.cache, &ALICE, s, false);
-    assert_int_equal(prefix_cache_stats(r.cache).bytes, r.live + 2 * r.page);
+    assert_int_equal(prefix_cache_stats(r.cache).bytes, r.live + 2 * r.page + 256 * TOKEN);
     prefix_cache_store(r.cache, &ALICE, s, false); /* it is there */
     assert_int_equal(prefix_cache_stats(r.cache).n_entries, 1);
     if (session_append(s, r.tokens, 10, &err) || session_feed(s, 266, 64, NULL, NULL, &err))
         fail_msg("%s", err.message);
     prefix_cache_store(r.cache, &ALICE, s, false);
-    assert_int_equal(prefix_cache_stats(r.cache).bytes, 2 * r.live + 3 * r.page);
+    assert_int_equal(prefix_cache_stats(r.cache).bytes,
+                     2 * r.live + 3 * r.page + (256 + 266) * TOKEN);
     assert_int_equal(kv_pool_used(r.b.pool), 2 * r.live + 3 * r.page);
     assert_int_equal(kv_pool_kept(r.b.pool), 2 * r.live + 3 * r.page);
     session_free(s);
-    prefix_cache_limit(r.cache, r.live + 3 * r.page); /* one goes: two live blocks are too many */
+    /* one goes: two live blocks are too many */
+    prefix_cache_limit(r.cache, r.live + 3 * r.page + 266 * TOKEN);
     struct prefix_stats stats = prefix_cache_stats(r.cache);
     assert_int_equal(stats.n_entries, 1);
-    assert_int_equal(stats.bytes, kv_pool_used(r.b.pool));
+    size_t tokens = stats.bytes - kv_pool_used(r.b.pool);
+    assert_true(tokens == 256 * TOKEN || tokens == 266 * TOKEN);
     rig_close(&r);
 }
 
@@ -164,7 +167,7 @@ static void what_was_used_least_goes_first(void **state)
 {
     (void)state;
     struct rig r = rig_open(1 << 24);
-    size_t each = r.live + r.page;
+    size_t each = r.live + r.page + 100 * TOKEN;
     for (int i = 0; i < 4; i++)
         store(&r, &ALICE, i, 100);
     assert_int_equal(found(&r, &ALICE, 0, 200), 100);
@@ -188,7 +191,7 @@ static void what_was_found_often_stays_longer(void **state)
         assert_int_equal(found(&r, &ALICE, 0, 200), 100);
     store(&r, &ALICE, 1, 100);
     store(&r, &ALICE, 2, 100);
-    prefix_cache_limit(r.cache, 2 * (r.live + r.page));
+    prefix_cache_limit(r.cache, 2 * (r.live + r.page + 100 * TOKEN));
     assert_int_equal(found(&r, &ALICE, 0, 200),
                      100); /* three times as old as 2, ten times the use */
     assert_int_equal(found(&r, &ALICE, 1, 200), 0);
@@ -203,7 +206,7 @@ static void of_two_as_old_the_larger_one_goes(void **state)
     store(&r, &ALICE, 1, 20);
     store(&r, &ALICE, 2, LONGEST - 1);
     assert_true(r.live < 29 * r.page); /* the second is more than twice the first, which is older */
-    prefix_cache_limit(r.cache, 2 * r.live + 32 * r.page);
+    prefix_cache_limit(r.cache, 2 * r.live + 32 * r.page + LONGEST * TOKEN);
     assert_int_equal(found(&r, &ALICE, 1, 200), 20);
     assert_int_equal(found(&r, &ALICE, 2, LONGEST), 0);
     rig_close(&r);
@@ -213,13 +216,15 @@ static void the_budget_holds_whatever_comes(void **state)
 {
     (void)state;
     struct rig r = rig_open(0);
-    size_t budget = 3 * (r.live + r.page);
+    size_t budget = 3 * (r.live + r.page + 100 * TOKEN);
     rig_close(&r);
     r = rig_open(budget);
     for (int i = 0; i < 40; i++) {
         store(&r, i % 3 ? &ALICE : &BOB, i % 11, 20 + i * 17 % 300);
-        assert_true(kv_pool_kept(r.b.pool) <= budget);
-        assert_int_equal(prefix_cache_stats(r.cache).bytes, kv_pool_kept(r.b.pool));
+        struct prefix_stats stats = prefix_cache_stats(r.cache);
+        assert_true(stats.bytes <= budget);
+        assert_true(stats.bytes >=
+                    kv_pool_kept(r.b.pool) + (size_t)stats.n_entries * PREFIX_MIN * TOKEN);
         assert_int_equal(kv_pool_used(r.b.pool), kv_pool_kept(r.b.pool));
     }
     assert_true(prefix_cache_stats(r.cache).n_entries > 0);
@@ -238,7 +243,7 @@ static void a_flood_leaves_others_their_share(void **state)
 {
     (void)state;
     struct rig r = rig_open(0);
-    size_t each = r.live + r.page;
+    size_t each = r.live + r.page + 100 * TOKEN;
     rig_close(&r);
     r = rig_open(6 * each);
     for (int i = 0; i < 5; i++)
@@ -256,12 +261,29 @@ static void a_flood_leaves_others_their_share(void **state)
     rig_close(&r);
 }
 
+/* The budget has room for so many, and not for one more. */
+static void tokens_count_beside_their_states(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(0);
+    size_t budget = r.live + 2 * r.page + 200 * TOKEN;
+    rig_close(&r);
+    r = rig_open(budget);
+    store(&r, &ALICE, 1, 200);
+    assert_int_equal(prefix_cache_stats(r.cache).bytes, budget);
+    rig_close(&r);
+    r = rig_open(budget);
+    store(&r, &ALICE, 1, 201); /* pages as before */
+    assert_int_equal(prefix_cache_stats(r.cache).n_entries, 0);
+    rig_close(&r);
+}
+
 /* Nor does what cannot be kept within a share cost others anything. */
 static void one_entry_larger_than_its_share_is_not_kept(void **state)
 {
     (void)state;
     struct rig r = rig_open(0);
-    size_t budget = 2 * r.live + 8 * r.page;
+    size_t budget = 2 * r.live + 8 * r.page + (400 + 500) * TOKEN;
     rig_close(&r);
     r = rig_open(budget);
     store(&r, &ALICE, 1, 400); /* 4 pages */
@@ -330,6 +352,7 @@ int main(void)
         cmocka_unit_test(of_two_as_old_the_larger_one_goes),
         cmocka_unit_test(the_budget_holds_whatever_comes),
         cmocka_unit_test(a_flood_leaves_others_their_share),
+        cmocka_unit_test(tokens_count_beside_their_states),
         cmocka_unit_test(one_entry_larger_than_its_share_is_not_kept),
         cmocka_unit_test(a_flood_of_small_entries_leaves_others_their_share),
         cmocka_unit_test(points_lie_where_the_header_says),
