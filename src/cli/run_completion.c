@@ -66,7 +66,8 @@ static int prepare(struct asked *a, const char *path, struct err *err)
     if (!r->form.field) return 0;
     a->constraints = constraint_cache_new(engine);
     if (!a->constraints) return err_set(err, ERR_LIMIT, "no memory for a constraint");
-    return constraint_cache_get(a->constraints, &r->form.spec, &a->constraint, err);
+    return constraint_cache_get(a->constraints, &(struct cache_tenant){0}, &r->form.spec,
+                                &a->constraint, err);
 }
 
 static void on_event(void *ctx, const struct parse_event *e)

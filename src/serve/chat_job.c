@@ -45,11 +45,7 @@ static int limit_logprobs(struct chat_request *r, struct api_error *e)
 static int bind_answer(struct exchange *x, const struct chat_request *r, struct api_error *e)
 {
     struct err err = {0};
-    struct cache_tenant t = {.group = x->pass.group};
-    memcpy(t.scope, x->job.scope, sizeof t.scope);
-    if (!r->is_bound ||
-        !constraint_cache_get(x->server->constraints, &t, &r->answer, &x->constraint, &err))
-        return 0;
+    if (!r->is_bound || !exchange_bind(x, &r->answer, &err)) return 0;
     return api_refuse(e, 400, r->answer_field, "%s: %s", r->answer_field, err.message);
 }
 

@@ -89,9 +89,7 @@ static int check_request(const struct exchange *x, const struct completion_reque
 static int bind_answer(struct exchange *x, const struct form *form, struct api_error *e)
 {
     struct err err = {0};
-    if (!form->field ||
-        !constraint_cache_get(x->server->constraints, &form->spec, &x->constraint, &err))
-        return 0;
+    if (!form->field || !exchange_bind(x, &form->spec, &err)) return 0;
     return api_refuse(e, 400, form->field, "%s: %s", form->field, err.message);
 }
 
@@ -113,8 +111,8 @@ int completion_prepare(struct exchange *x, json_t *body, enum completion_shape s
         return -1;
     for (int i = 0; i < r->n_prompts; i++)
         if (completion_prompt_ids(r, i, t, list_of(x, i), e) || check_length(x, i, r, e)) return -1;
-    if ((r->logprobs && limit_logprobs(x, r, e)) || bind_answer(x, &r->form, e)) return -1;
     exchange_share(x, &r->sharing);
+    if ((r->logprobs && limit_logprobs(x, r, e)) || bind_answer(x, &r->form, e)) return -1;
     uint64_t seed = r->has_seed ? r->seed : sampling_new_seed();
     for (int i = 0; i < r->n_prompts; i++)
         fill_job(x, i == 0 ? &x->job : &x->more[i - 1].job, r, seed);

@@ -237,6 +237,13 @@ void exchange_share(struct exchange *x, const struct sharing *with)
     x->job.no_cache = !with->cache_prompt;
 }
 
+int exchange_bind(struct exchange *x, const struct constraint_spec *spec, struct err *err)
+{
+    struct cache_tenant t = {.group = x->pass.group};
+    memcpy(t.scope, x->job.scope, sizeof t.scope);
+    return constraint_cache_get(x->server->constraints, &t, spec, &x->constraint, err);
+}
+
 static struct exchange *exchange_of(struct queue_item *item)
 {
     return (struct exchange *)(void *)((char *)item - offsetof(struct exchange, to_prepare));

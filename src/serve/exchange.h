@@ -132,6 +132,9 @@ MUST_USE int exchange_check_model(const struct exchange *x, const char *name, st
 /* For prepare: who finds what this request leaves in the prefix cache: whoever sends the same key, user and salt.
  * Without a call: the same key. */
 void exchange_share(struct exchange *x, const struct sharing *with);
+/* After exchange_share: the constraint of x is one for the spec, kept for this tenant or new. Fails as
+ * constraint_new. */
+MUST_USE int exchange_bind(struct exchange *x, const struct constraint_spec *spec, struct err *err);
 
 /* For endpoints, on the I/O thread. */
 
