@@ -82,6 +82,17 @@ int api_refuse(struct api_error *e, int status, const char *param, const char *f
     return -1;
 }
 
+int api_refuse_length(struct api_error *e, const char *param, int context, int n, int wanted)
+{
+    bool is_first = !e->status;
+    api_refuse(e, 400, param,
+               "This model's maximum context length is %d tokens. However, you requested %lld "
+               "tokens (%d in the %s, %d in the completion).",
+               context, (long long)n + wanted, n, param, wanted);
+    if (is_first) e->code = "context_length_exceeded";
+    return -1;
+}
+
 int api_refuse_memory(struct api_error *e)
 {
     return api_refuse(e, 503, NULL, "the server has no room for this request now");

@@ -30,6 +30,10 @@ int api_refuse(struct api_error *e, int status, const char *param, const char *f
  * refuse with 400. */
 int api_refuse_err(struct api_error *e, const struct err *err);
 
+/* 400, "context_length_exceeded", in OpenAI's words: a prompt of n tokens, and so many wanted behind it, are too long for
+ * a context of that many. */
+int api_refuse_length(struct api_error *e, const char *param, int context, int n, int wanted);
+
 /* 503: there is no memory for this request now. */
 int api_refuse_memory(struct api_error *e);
 

@@ -20,13 +20,7 @@ static int check_length(const struct exchange *x, const struct chat_request *r, 
 {
     int context = engine_context(x->server->engine), n = (int)x->prompt.n, left = context - n;
     if (left >= 1 && (!compat || r->max_tokens <= left)) return 0;
-    api_refuse(e, 400, "messages",
-               "This model's maximum context length is %d tokens. However, you requested %d "
-               "tokens (%d in the messages, %d in the completion).",
-               context, n + (r->max_tokens > 0 ? r->max_tokens : 1), n,
-               r->max_tokens > 0 ? r->max_tokens : 1);
-    e->code = "context_length_exceeded";
-    return -1;
+    return api_refuse_length(e, "messages", context, n, r->max_tokens > 0 ? r->max_tokens : 1);
 }
 
 /* They are kept until the answer goes out whole: a token of it takes kilobytes. */

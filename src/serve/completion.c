@@ -29,13 +29,7 @@ static int check_length(const struct exchange *x, int i, const struct completion
 {
     int context = engine_context(x->server->engine), n = (int)ids_of(x, i)->n;
     int wanted = r->max_tokens < 0 ? 1 : r->max_tokens, least = wanted ? 1 : 0;
-    if (context - n >= least) return 0;
-    api_refuse(e, 400, "prompt",
-               "This model's maximum context length is %d tokens. However, you requested %d "
-               "tokens (%d in the prompt, %d in the completion).",
-               context, n + wanted, n, wanted);
-    e->code = "context_length_exceeded";
-    return -1;
+    return context - n >= least ? 0 : api_refuse_length(e, "prompt", context, n, wanted);
 }
 
 /* Limits the tokens whose log-probabilities an answer holds: those of the prompts if they are echoed, and

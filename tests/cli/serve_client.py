@@ -199,6 +199,8 @@ def a_prompt_beyond_the_context_is_refused(server):
     assert answer.status == 400, got
     assert got["error"]["code"] == "context_length_exceeded", got
     assert "maximum context length is 2048 tokens" in got["error"]["message"], got
+    answer, got = server.chat(messages=[{"role": "user", "content": words}], max_tokens=2147483647)
+    assert answer.status == 400 and "requested 2147" in got["error"]["message"], got
 
 
 @check

@@ -306,7 +306,8 @@ def bad_completions_are_refused(server):
             ({"logprobs": 20, "max_tokens": 100000}, 400, "stream"),
             ({"logprobs": 20, "echo": True, "n": 16, "stream": True, "prompt": "1 + " * 400}, 400,
              "too many"),
-            ({"prompt": "1 + " * 4000}, 400, "maximum context length is 2048 tokens")):
+            ({"prompt": "1 + " * 4000}, 400, "maximum context length is 2048 tokens"),
+            ({"prompt": [5] * 3000, "max_tokens": 2147483647}, 400, "requested 2147486647 tokens")):
         refused(server, "/v1/completions", {**good, **fields}, status, words)
     refused(server, "/completion", {"prompt": ["a", "b"]}, 400, "prompt")
     refused(server, "/completion", {}, 400, "prompt")

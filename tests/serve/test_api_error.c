@@ -1,3 +1,4 @@
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,6 +121,22 @@ static void an_error_below_gets_a_status(void **state)
 }
 
 /* The text must be one printable line of UTF-8, or a client's JSON parser refuses the answer. */
+static void a_length_beyond_all_numbers_is_told_as_it_is(void **state)
+{
+    (void)state;
+    struct api_error e = {0};
+    assert_int_equal(api_refuse_length(&e, "prompt", 2048, 3000, INT_MAX), -1);
+    assert_string_equal(e.message,
+                        "This model's maximum context length is 2048 tokens. However, you requested "
+                        "2147486647 tokens (3000 in the prompt, 2147483647 in the completion).");
+    assert_string_equal(e.code, "context_length_exceeded");
+    e = (struct api_error){0};
+    api_refuse(&e, 422, "n", "first");
+    api_refuse_length(&e, "prompt", 2048, 3000, 1);
+    assert_string_equal(e.message, "first");
+    assert_null(e.code);
+}
+
 static void messages_are_printable_text(void **state)
 {
     (void)state;
@@ -156,6 +173,7 @@ int main(void)
         cmocka_unit_test(the_caller_may_name_type_and_code),
         cmocka_unit_test(the_first_error_stays),
         cmocka_unit_test(an_error_below_gets_a_status),
+        cmocka_unit_test(a_length_beyond_all_numbers_is_told_as_it_is),
         cmocka_unit_test(messages_are_printable_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
