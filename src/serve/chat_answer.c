@@ -56,15 +56,18 @@ void chat_answer_add(struct chat_answer *a, const struct parse_event *e)
     switch (e->kind) {
     case PARSE_REASONING:
         buf_add(&a->reasoning, e->text, e->size);
+        a->failed |= a->reasoning.failed;
         break;
     case PARSE_CONTENT:
         buf_add(&a->content, e->text, e->size);
+        a->failed |= a->content.failed;
         break;
     case PARSE_CALL:
         open_call(a, e);
         break;
     case PARSE_ARGUMENTS:
         if (call) buf_add(&call->arguments, e->text, e->size);
+        a->failed |= call && call->arguments.failed;
         break;
     case PARSE_CALL_END:
         if (call) call->complete = true;
@@ -107,7 +110,7 @@ json_t *chat_answer_message(const struct chat_answer *a)
     json_t *calls = json_array();
     json_t *message = json_pack("{s:s, s:s%}", "role", "assistant", "content",
                                 buf_text(&a->content), a->content.size);
-    if (a->failed || a->reasoning.failed || a->content.failed || !message) {
+    if (a->failed || !message) {
         json_decref(calls);
         json_decref(message);
         return NULL;

@@ -24,14 +24,18 @@ static json_t *token_json(const struct tokenizer *t, int id, float logprob)
     const char *piece = tokenizer_piece(t, id, &size);
     struct buf name;
     json_t *bytes = json_array();
+    int n_bad = 0;
     buf_init(&name, MAX_NAME);
     token_name(t, id, &name);
     for (size_t i = 0; piece && i < size; i++)
-        json_array_append_new(bytes, json_integer((unsigned char)piece[i]));
+        n_bad += json_array_append_new(bytes, json_integer((unsigned char)piece[i]));
     json_t *out = json_pack("{s:i, s:s%, s:o, s:f}", "id", id, "token", buf_text(&name), name.size,
                             "bytes", bytes, "logprob", (double)logprob);
+    n_bad += name.failed;
     buf_fini(&name);
-    return out;
+    if (!n_bad) return out;
+    json_decref(out);
+    return NULL;
 }
 
 static json_t *probability_json(const struct tokenizer *t, const struct token_log *l,
@@ -43,7 +47,8 @@ static json_t *probability_json(const struct tokenizer *t, const struct token_lo
         const struct logprob *top = &l->tops[at->top + i];
         n_bad += json_array_append_new(tops, token_json(t, top->id, top->logprob));
     }
-    if (!n_bad && json_object_set_new(out, "top_logprobs", tops) == 0) return out;
+    n_bad += json_object_set_new(out, "top_logprobs", tops);
+    if (!n_bad) return out;
     json_decref(out);
     return NULL;
 }

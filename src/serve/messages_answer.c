@@ -156,7 +156,7 @@ json_t *messages_answer_json(const struct chat_answer *a, const char *id, const 
                              const struct choice_end *end, const char *stop)
 {
     json_t *content = json_array();
-    int n_bad = a->failed || a->reasoning.failed || a->content.failed;
+    int n_bad = a->failed;
     if (a->reasoning.size)
         n_bad += json_array_append_new(content, json_pack("{s:s, s:s%, s:s}", "type", "thinking",
                                                           "thinking", buf_text(&a->reasoning),

@@ -40,12 +40,11 @@ static json_t *response_json(const struct responses_answer *r, const char *statu
                             "response", "created_at", (json_int_t)r->created, "status", status,
                             "error", error, "incomplete_details", incomplete, "model", r->model,
                             "output", r->output ? json_copy(r->output) : json_array());
-    if (json_object_update(out, r->request->echo) ||
-        json_object_set_new(out, "usage", usage ? usage : json_null())) {
-        json_decref(out);
-        return NULL;
-    }
-    return out;
+    int n_bad = json_object_update(out, r->request->echo);
+    n_bad += json_object_set_new(out, "usage", usage ? usage : json_null());
+    if (!n_bad) return out;
+    json_decref(out);
+    return NULL;
 }
 
 void responses_answer_begin(struct responses_answer *r)
@@ -274,10 +273,6 @@ static void add_text(struct responses_answer *r, const struct chat_answer *a,
                      const struct parse_event *e)
 {
     const struct buf *b = e->kind == PARSE_REASONING ? &a->reasoning : &a->content;
-    if (b->failed) {
-        r->failed = true;
-        return;
-    }
     if (!r->is_open || r->open != e->kind) {
         close_item(r, a, "completed");
         open_text(r, e->kind, b->size - e->size);

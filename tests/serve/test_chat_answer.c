@@ -100,12 +100,32 @@ static void a_message_has_all_parts_and_complete_calls_alone(void **state)
     chat_answer_fini(&a);
 }
 
+static void what_found_no_memory_is_missed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct chat_answer a;
+        chat_answer_init(&a, true);
+        give(&a, PARSE_CALL, 0, "f");
+        struct buf *short_one[] = {&a.reasoning, &a.content, &a.calls[0].arguments};
+        short_one[i]->max = 3;
+        give(&a, PARSE_REASONING, -1, "hm hm");
+        give(&a, PARSE_CONTENT, -1, "so so");
+        give(&a, PARSE_ARGUMENTS, 0, "{\"a\": 1}");
+        give(&a, PARSE_CALL_END, 0, "");
+        assert_true(a.failed);
+        assert_null(chat_answer_message(&a));
+        chat_answer_fini(&a);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_event_has_its_delta),
         cmocka_unit_test(chat_mode_speaks_of_no_reasoning),
         cmocka_unit_test(a_message_has_all_parts_and_complete_calls_alone),
+        cmocka_unit_test(what_found_no_memory_is_missed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
 /* Answers in the shape of OpenAI's Responses API: the exact events of a stream, and the whole response. */
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -301,6 +302,72 @@ static void a_failure_ends_the_stream_with_its_error(void **state)
     done(&w);
 }
 
+/* The memory of JSON: so many more pieces are to be had, and so many are out. */
+static int pieces_left, pieces_out;
+
+static void *take_piece(size_t size)
+{
+    if (pieces_left-- <= 0) return NULL;
+    pieces_out++;
+    return malloc(size);
+}
+
+static void give_piece(void *p)
+{
+    pieces_out -= p != NULL;
+    free(p);
+}
+
+static void drop_event(void *ctx, const char *name, json_t *data)
+{
+    int *n_lost = ctx;
+    (void)name;
+    *n_lost += data == NULL;
+    json_decref(data);
+}
+
+/* The whole way with so many pieces of memory; whether the answer came through. */
+static bool answers_with(int pieces, bool is_stream)
+{
+    struct world w;
+    struct api_error e = {0};
+    int n_lost = 0;
+    begin(&w, is_stream);
+    w.request.encrypted = true;
+    w.out.ctx = &n_lost;
+    w.out.send = is_stream ? drop_event : NULL;
+    pieces_left = pieces;
+    give_all(&w);
+    json_t *whole = responses_answer_end(&w.out, &w.answer, &all_end);
+    bool good = is_stream ? n_lost == 0 && !w.out.failed : whole != NULL;
+    if (is_stream && !good) {
+        api_refuse(&e, 503, NULL, "no memory");
+        responses_answer_fail(&w.out, &e);
+    }
+    pieces_left = INT_MAX;
+    json_decref(whole);
+    done(&w);
+    return good;
+}
+
+static void where_memory_ends_nothing_is_kept(void **state)
+{
+    (void)state;
+    json_malloc_t take;
+    json_free_t give_back;
+    json_get_alloc_funcs(&take, &give_back);
+    json_set_alloc_funcs(take_piece, give_piece);
+    for (int is_stream = 0; is_stream <= 1; is_stream++) {
+        int pieces = 0;
+        pieces_left = INT_MAX;
+        for (; !answers_with(pieces, is_stream); pieces++)
+            assert_int_equal(pieces_out, 0);
+        assert_int_equal(pieces_out, 0);
+        assert_in_range(pieces, 100, 5000);
+    }
+    json_set_alloc_funcs(take, give_back);
+}
+
 static void opaque_text_comes_back(void **state)
 {
     (void)state;
@@ -333,6 +400,7 @@ int main(void)
         cmocka_unit_test(an_answer_that_is_cut_is_incomplete),
         cmocka_unit_test(a_call_that_is_cut_is_incomplete),
         cmocka_unit_test(a_failure_ends_the_stream_with_its_error),
+        cmocka_unit_test(where_memory_ends_nothing_is_kept),
         cmocka_unit_test(opaque_text_comes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
