@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/open.h"
 #include "measure/load.h"
+#include "text/utf8.h"
 
 enum {
     KEY_CONCURRENCY = 0x6100,
@@ -37,7 +38,7 @@ enum {
 enum { MAX_WORDS = 1 << 20, MAX_TURNS = 1 << 16, MAX_KEY = 4096, DEFAULT_REQUESTS = 100 };
 enum { DEFAULT_CLIENTS = 8, DEFAULT_OPEN_CLIENTS = 4096 };
 
-static const double MAX_SECONDS = 1e6;
+static const double MAX_SECONDS = 1e6, MAX_TEMPERATURE = 100;
 
 struct options {
     struct load_options load;
@@ -127,6 +128,8 @@ static error_t parse_plan(int key, char *arg, const struct argp_state *state)
         return 0;
     case KEY_TEMPERATURE:
         p->temperature = open_real(state, "--temp", arg);
+        if (!(p->temperature >= 0 && p->temperature <= MAX_TEMPERATURE))
+            argp_error(state, "--temp %s: out of range", arg);
         return 0;
     case KEY_THINKING:
         p->thinking = true;
@@ -136,6 +139,7 @@ static error_t parse_plan(int key, char *arg, const struct argp_state *state)
         return 0;
     case KEY_MODEL:
         p->model = arg;
+        if (!utf8_valid(arg, strlen(arg))) argp_error(state, "--model: this is no UTF-8");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

@@ -1,5 +1,6 @@
 #include "measure/chat_stream.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -15,11 +16,12 @@ void chat_stream_fini(struct chat_stream *c)
     buf_fini(&c->text);
 }
 
-/* A count, or what it was before. */
+/* A count of tokens, small enough that no sum of them wraps; or what it was before. */
 static long count_in(const json_t *object, const char *name, long before)
 {
     const json_t *n = json_object_get(object, name);
-    return json_is_integer(n) && json_integer_value(n) >= 0 ? (long)json_integer_value(n) : before;
+    json_int_t value = json_is_integer(n) ? json_integer_value(n) : -1;
+    return value >= 0 && value <= INT32_MAX ? (long)value : before;
 }
 
 static void take_usage(struct chat_stream *c, const json_t *usage)

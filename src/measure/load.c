@@ -9,7 +9,9 @@
 #include "measure/load_client.h"
 
 static const double PAUSE_SECONDS = 0.1; /* of a client whose request got no answer */
-enum { TICK_US = 20000 };                /* between looks at *stop */
+static const double LOOK_SECONDS =
+    3600;                 /* the longest wait for an arrival that is looked at at once */
+enum { TICK_US = 20000 }; /* between looks at *stop */
 
 /* A client and the conversation it leads. */
 struct talker {
@@ -160,6 +162,7 @@ static void set_arrival(struct load *l)
 {
     double wait = l->next_arrival - clock_seconds();
     if (wait < 0) wait = 0;
+    if (wait > LOOK_SECONDS) wait = LOOK_SECONDS;
     struct timeval tv = {.tv_sec = (time_t)wait};
     tv.tv_usec = (suseconds_t)((wait - (double)tv.tv_sec) * 1e6);
     event_add(l->arrival, &tv);

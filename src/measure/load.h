@@ -25,7 +25,7 @@ struct load_options {
     struct load_plan plan;
     int clients;    /* 1..LOAD_MAX_CLIENTS */
     long requests;  /* this many, turns counted; 0: no limit */
-    double seconds; /* no request is begun later than this; 0: no limit */
+    double seconds; /* no conversation arrives and no turn follows later than this; 0: no limit */
     double timeout; /* seconds for an answer */
     struct load_limits limits;
 };

@@ -50,7 +50,7 @@ static bool split_host(const char *s, size_t n, char *host, size_t host_size, ch
     size_t digits = number == rest + 1 ? (size_t)(s + n - number) : 2;
     if (rest < s + n && *rest != ':') return false;
     if (length == 0 || length >= host_size || digits == 0 || digits >= port_size) return false;
-    if (strspn(number, "0123456789") < digits) return false;
+    if (strspn(number, "0123456789") < digits || strtol(number, NULL, 10) > 65535) return false;
     snprintf(host, host_size, "%.*s", (int)length, name);
     snprintf(port, port_size, "%.*s", (int)digits, number);
     return true;

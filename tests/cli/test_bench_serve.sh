@@ -90,6 +90,9 @@ misused "no URL" bench serve
 misused "two URLs" bench serve http://a http://b
 misused "no range" bench serve http://a --prompt 9-3
 misused "a rate of nothing" bench serve http://a --rate 0
+misused "a temperature that is no number" bench serve http://127.0.0.1:1 --requests 1 --temp nan
+misused "a model whose name is no text" bench serve http://127.0.0.1:1 --requests 1 --model $'\xff'
+refuses "a port beyond the last" "a URL as" bench serve http://127.0.0.1:65537 --requests 1
 refuses "no URL at all" "a URL as" bench serve nonsense
 refuses "TLS" "TLS" bench serve https://127.0.0.1
 finish

@@ -225,6 +225,7 @@ static void urls_name_host_port_and_path(void **state)
                                       "http://h:x",
                                       "http://127.0.0.1:80 80",
                                       "http://h:123456789",
+                                      "http://h:65536",
                                       "http://[::1",
                                       "http://[::1]x",
                                       "http://h?q",

@@ -228,6 +228,21 @@ static void a_stream_is_followed_to_its_end(void **state)
     chat_stream_fini(&c);
 }
 
+static void counts_beyond_any_answer_are_none(void **state)
+{
+    (void)state;
+    struct chat_stream c;
+    chat_stream_init(&c, false);
+    take(&c, "{\"choices\":[],\"usage\":{\"prompt_tokens\":9223372036854775807,"
+             "\"completion_tokens\":2147483648,"
+             "\"prompt_tokens_details\":{\"cached_tokens\":-1}}}");
+    assert_false(c.malformed);
+    assert_int_equal(c.prompt_tokens, -1);
+    assert_int_equal(c.answer_tokens, -1);
+    assert_int_equal(c.cached_tokens, 0);
+    chat_stream_fini(&c);
+}
+
 static void errors_and_nonsense_are_told_apart(void **state)
 {
     (void)state;
@@ -252,6 +267,7 @@ int main(void)
         cmocka_unit_test(events_are_read_alike_in_all_pieces),
         cmocka_unit_test(an_event_too_large_ends_them),
         cmocka_unit_test(a_stream_is_followed_to_its_end),
+        cmocka_unit_test(counts_beyond_any_answer_are_none),
         cmocka_unit_test(errors_and_nonsense_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -126,9 +126,9 @@ static void a_length_beyond_all_numbers_is_told_as_it_is(void **state)
     (void)state;
     struct api_error e = {0};
     assert_int_equal(api_refuse_length(&e, "prompt", 2048, 3000, INT_MAX), -1);
-    assert_string_equal(e.message,
-                        "This model's maximum context length is 2048 tokens. However, you requested "
-                        "2147486647 tokens (3000 in the prompt, 2147483647 in the completion).");
+    assert_string_equal(
+        e.message, "This model's maximum context length is 2048 tokens. However, you requested "
+                   "2147486647 tokens (3000 in the prompt, 2147483647 in the completion).");
     assert_string_equal(e.code, "context_length_exceeded");
     e = (struct api_error){0};
     api_refuse(&e, 422, "n", "first");
