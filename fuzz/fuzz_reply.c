@@ -69,7 +69,8 @@ static void tell_reply(struct run *r)
     buf_printf(r->story, "%d %d %zu %s;", reply_status(r->reply), reply_keeps(r->reply), r->content,
                type ? type : "");
     end(r);
-    reply_next(r->reply);
+    reply_free(r->reply);
+    r->reply = reply_new(on_content, r);
     begin(r);
 }
 

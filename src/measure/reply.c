@@ -132,17 +132,13 @@ static void take_framing(struct reply *r)
     if (r->status == 204 || r->status == 304) r->framing = NO_BODY;
 }
 
+/* An interim reply is over, and another follows. */
 static void forget(struct reply *r)
 {
     buf_clear(&r->head);
-    r->state = REPLY_HEAD;
     r->line = 0;
-    r->after_cr = false;
     r->n_fields = 0;
-    r->chunk = CHUNK_SIZE;
-    r->chunk_line = r->chunk_digits = 0;
     r->left = 0;
-    r->last_chunk = false;
 }
 
 static void end_head(struct reply *r)
@@ -350,10 +346,4 @@ const char *reply_header(const struct reply *r, const char *name)
 bool reply_keeps(const struct reply *r)
 {
     return r->keeps;
-}
-
-void reply_next(struct reply *r)
-{
-    CHECK(r->state == REPLY_DONE, "a reply is not whole yet");
-    forget(r);
 }

@@ -1,8 +1,8 @@
-/* A strict reader of HTTP/1.1 replies, fed with the bytes of one connection in any pieces.
+/* A strict reader of one HTTP/1.1 reply, fed with the bytes of a connection in any pieces.
  * Source: RFC 9112, sections 4 to 7.
  *
  *     used = reply_feed(r, bytes, size)    stops where the state changes to one of:
- *         REPLY_DONE     the reply is whole; bytes behind it are not taken until reply_next
+ *         REPLY_DONE     the reply is whole; bytes behind it are not taken
  *         REPLY_BAD      no HTTP that this reader takes; reply_reason says why
  *     reply_close(r)                       the connection ended: a reply without a length is whole then
  *
@@ -35,10 +35,7 @@ void reply_close(struct reply *r);
 enum reply_state reply_state(const struct reply *r);
 const char *reply_reason(const struct reply *r); /* in REPLY_BAD */
 
-/* From REPLY_BODY on, until reply_next. */
+/* From REPLY_BODY on. */
 int reply_status(const struct reply *r);
 const char *reply_header(const struct reply *r, const char *name); /* the first; NULL when absent */
 bool reply_keeps(const struct reply *r); /* another request may follow on the connection */
-
-/* In REPLY_DONE: forgets the reply; the next byte begins another. */
-void reply_next(struct reply *r);

@@ -76,7 +76,8 @@ static void tell_done(struct reader *r)
     buf_printf(&r->story, "%d[%s]%s;", reply_status(r->reply), buf_text(&r->content),
                reply_keeps(r->reply) ? "" : " close");
     buf_clear(&r->content);
-    reply_next(r->reply);
+    reply_free(r->reply);
+    r->reply = reply_new(on_content, r);
 }
 
 /* In pieces of so many bytes. */
