@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/lines.h"
 #include "base/mem.h"
-
-static const char BLANKS[] = " \t\r";
 
 void settings_fini(struct settings *s)
 {
@@ -36,26 +35,6 @@ static const struct argp_option *find_option(const struct reader *r, const char 
     return NULL;
 }
 
-/* Without the blanks around it, in place. */
-static char *trim(char *s)
-{
-    s += strspn(s, BLANKS);
-    size_t n = strlen(s);
-    while (n && strchr(BLANKS, s[n - 1]))
-        n--;
-    s[n] = 0;
-    return s;
-}
-
-static bool has_control_bytes(const char *line, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)line[i];
-        if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7f) return true;
-    }
-    return false;
-}
-
 static bool is_seen(const struct reader *r, const struct argp_option *o)
 {
     for (int i = 0; i < r->n_seen; i++)
@@ -72,14 +51,15 @@ static void add_arg(struct settings *s, const char *name, const char *value)
 }
 
 /* One line, cut into pieces. */
-static int read_line(struct reader *r, char *line, struct err *err)
+static int read_line(void *ctx, char *line, struct err *err)
 {
-    char *name = trim(line), *equals = strchr(name, '=');
+    struct reader *r = ctx;
+    char *name = line_trim(line), *equals = strchr(name, '=');
     if (!*name || *name == '#') return 0;
     if (!equals) return err_set(err, ERR_FORMAT, "\"%.64s\": name = value is wanted", name);
     *equals = 0;
-    name = trim(name);
-    const char *value = trim(equals + 1);
+    name = line_trim(name);
+    const char *value = line_trim(equals + 1);
     const struct argp_option *o = find_option(r, name);
     if (!o) return err_set(err, ERR_FORMAT, "there is no option \"%.64s\"", name);
     if (!*value) return err_set(err, ERR_FORMAT, "%s has no value", name);
@@ -97,24 +77,10 @@ int settings_parse(struct settings *out, const char *what, const char *text, siz
                    const struct argp_option *const *tables, int n_tables, struct err *err)
 {
     struct reader r = {.out = out, .tables = tables, .n_tables = n_tables};
-    int number = 0;
     *out = (struct settings){.args = xcalloc(SETTINGS_MAX, sizeof *out->args)};
-    for (size_t at = 0; at < size;) {
-        const char *end = memchr(text + at, '\n', size - at);
-        size_t n = end ? (size_t)(end - text) - at : size - at;
-        struct err bad = {0};
-        char *line = xstrndup(text + at, n);
-        number++;
-        int rc = has_control_bytes(text + at, n) ? err_set(&bad, ERR_FORMAT, "a control byte")
-                                                 : read_line(&r, line, &bad);
-        free(line);
-        if (rc) {
-            settings_fini(out);
-            return err_set(err, bad.code, "%s: line %d: %s", what, number, bad.message);
-        }
-        at += n + 1;
-    }
-    return 0;
+    if (lines_read(what, text, size, read_line, &r, err) == 0) return 0;
+    settings_fini(out);
+    return -1;
 }
 
 char **settings_before(const struct settings *s, int argc, char **argv)

@@ -4,7 +4,7 @@
  *     port = 8080              as --port 8080; the value goes to the end of the line, as it is
  *     deepseek-compat = true   an option without a value: true or false
  *
- * Names are those of the command line without the dashes, whole, each once. A line that is none of these, or has a name
+ * Lines end in LF or CRLF. Names are those of the command line without the dashes, whole, each once. A line that is none of these, or has a name
  * that is not an option's, is an error, which gives its number. */
 #pragma once
 #include <argp.h>

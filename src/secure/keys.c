@@ -9,12 +9,13 @@
 #include <time.h>
 
 #include "base/file.h"
+#include "base/lines.h"
 #include "base/mem.h"
 #include "base/sha256.h"
 
 static const int64_t MAX_LIMIT = 1000000000000;
 
-static const char BLANKS[] = " \t\r";
+static const char BLANKS[] = " \t";
 
 struct keys {
     atomic_int n_holders;
@@ -208,7 +209,7 @@ const struct key *keys_find(const struct keys *k, const char *text)
 }
 
 /* Takes key over, also when it is refused. */
-static int add_key(struct keys *k, struct key *key, const char *what, struct err *err)
+static int add_key(struct keys *k, struct key *key, struct err *err)
 {
     const char *why = k->n >= KEYS_MAX ? "there are too many keys" : NULL;
     for (int i = 0; i < k->n && !why; i++) {
@@ -216,7 +217,7 @@ static int add_key(struct keys *k, struct key *key, const char *what, struct err
         if (!memcmp(k->keys[i].hash, key->hash, sizeof key->hash)) why = "the same key has another";
     }
     if (why) {
-        err_set(err, ERR_FORMAT, "%s: name \"%s\": %s", what, key->name, why);
+        err_set(err, ERR_FORMAT, "name \"%s\": %s", key->name, why);
         key_fini(key);
         return -1;
     }
@@ -239,19 +240,19 @@ static char *next_word(char **line)
     return word;
 }
 
-static int read_limits(struct key *key, char *line, const char *what, struct err *err)
+static int read_limits(struct key *key, char *line, struct err *err)
 {
     static const char *const names[] = {"requests", "tokens",   "concurrent", "daily",
                                         "models",   "priority", "expires"};
     unsigned seen = 0;
     for (char *word; (word = next_word(&line));) {
         char *value = strchr(word, '=');
-        if (!value) return err_set(err, ERR_FORMAT, "%s: \"%.64s\" has no value", what, word);
+        if (!value) return err_set(err, ERR_FORMAT, "\"%.64s\" has no value", word);
         *value++ = 0;
-        if (key_set(key, word, value, what, err)) return -1;
+        if (key_set(key, word, value, key->name, err)) return -1;
         for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
             if (strcmp(word, names[i]) != 0) continue;
-            if (seen & 1u << i) return err_set(err, ERR_FORMAT, "%s: %s is twice", what, word);
+            if (seen & 1u << i) return err_set(err, ERR_FORMAT, "%s is twice", word);
             seen |= 1u << i;
         }
     }
@@ -259,65 +260,39 @@ static int read_limits(struct key *key, char *line, const char *what, struct err
 }
 
 /* One line, cut into pieces; nothing for a comment. */
-static int read_line(struct keys *k, char *line, const char *what, struct err *err)
+static int read_line(void *ctx, char *line, struct err *err)
 {
     struct key key = {0};
     const char *name = next_word(&line);
     if (!name || *name == '#') return 0;
     const char *hash = next_word(&line);
     if (!keys_is_name(name))
-        return err_set(err, ERR_FORMAT,
-                       "%s: \"%.80s\" is no name of 1 to %d letters, digits, . _ -", what, name,
-                       KEY_MAX_NAME);
+        return err_set(err, ERR_FORMAT, "\"%.80s\" is no name of 1 to %d letters, digits, . _ -",
+                       name, KEY_MAX_NAME);
     memcpy(key.name, name, strlen(name) + 1);
     if (!hash || read_hash(key.hash, hash))
-        return err_set(err, ERR_FORMAT, "%s: behind the name comes SHA-256 in 64 hex digits", what);
-    if (read_limits(&key, line, what, err)) {
+        return err_set(err, ERR_FORMAT, "behind the name comes SHA-256 in 64 hex digits");
+    if (read_limits(&key, line, err)) {
         key_fini(&key);
         return -1;
     }
-    return add_key(k, &key, what, err);
-}
-
-static bool has_control_bytes(const char *line, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)line[i];
-        if ((c < 0x20 && c != '\t' && c != '\r') || c == 0x7f) return true;
-    }
-    return false;
+    return add_key(ctx, &key, err);
 }
 
 int keys_parse(struct keys **out, const char *what, const char *text, size_t size, struct err *err)
 {
-    struct keys *k = keys_new();
-    int number = 0;
+    *out = keys_new();
+    if (lines_read(what, text, size, read_line, *out, err) == 0) return 0;
+    keys_release(*out);
     *out = NULL;
-    for (size_t at = 0; at < size;) {
-        const char *end = memchr(text + at, '\n', size - at);
-        size_t n = end ? (size_t)(end - text) - at : size - at;
-        struct err bad = {0};
-        char *line = xstrndup(text + at, n), where[32];
-        snprintf(where, sizeof where, "line %d", ++number);
-        int rc = has_control_bytes(text + at, n)
-                     ? err_set(&bad, ERR_FORMAT, "%s: a control byte", where)
-                     : read_line(k, line, where, &bad);
-        free(line);
-        if (rc) {
-            keys_release(k);
-            return err_set(err, bad.code, "%s: %s", what, bad.message);
-        }
-        at += n + 1;
-    }
-    *out = k;
-    return 0;
+    return -1;
 }
 
 static int add_default(struct keys *k, const uint8_t hash[32], struct err *err)
 {
     struct key key = {.name = "default"};
     memcpy(key.hash, hash, sizeof key.hash);
-    return add_key(k, &key, "the key beside the file", err);
+    return add_key(k, &key, err) ? err_prefix(err, "the key beside the file") : 0;
 }
 
 int keys_read(struct keys **out, const char *path, const uint8_t hash[32], struct err *err)

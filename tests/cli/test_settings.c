@@ -80,6 +80,7 @@ static void bad_lines_are_refused_with_their_number(void **state)
         {"compat = false\ncompat = true", "file: line 2: compat is there twice"},
         {"compat = yes", "file: line 1: compat is \"yes\": true or false is wanted"},
         {"#\nport = 1\x01", "file: line 2: a control byte"},
+        {"port = 1\r2\r\n", "file: line 1: a control byte"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct settings s;

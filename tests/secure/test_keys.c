@@ -86,6 +86,8 @@ static void bad_lines_are_refused_with_their_number(void **state)
         {"ann " FOO "\nann " BAR, "line 2: name \"ann\": there is another of that name"},
         {"ann " FOO "\nbob " FOO, "line 2: name \"bob\": the same key"},
         {"ann " FOO "\x01", "line 1: a control byte"},
+        {"ann\r" FOO, "line 1: a control byte"},
+        {"ann " FOO " daily=x", "line 1: ann: daily is \"x\""},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct keys *k = NULL;
