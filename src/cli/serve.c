@@ -130,8 +130,6 @@ static const char **text_of(struct options *o, int key)
     switch (key) {
     case KEY_HOST:
         return &o->server.http.host;
-    case KEY_KEY_FILE:
-        return &o->key_file;
     case KEY_KEYS:
         return &o->server.keys;
     case KEY_TLS_CERT:
@@ -181,8 +179,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         o->server.http.port = (int)open_int(state, "--port", arg, 0, 65535);
         return 0;
     case KEY_KEY:
+    case KEY_KEY_FILE: /* the last one wins */
         free(o->key);
-        o->key = xstrdup(arg);
+        o->key = key == KEY_KEY ? xstrdup(arg) : NULL;
+        o->key_file = key == KEY_KEY ? NULL : arg;
         return 0;
     case KEY_ANY_MODEL:
         o->server.any_model = true;
@@ -289,9 +289,9 @@ static int read_key(struct options *o, struct err *err)
 {
     size_t size;
     if (!o->key_file) return 0;
-    free(o->key);
-    o->key = NULL;
     if (file_slurp(o->key_file, MAX_KEY, &o->key, &size, err)) return -1;
+    if (strlen(o->key) != size)
+        return err_set(err, ERR_FORMAT, "%s: no key has a NUL in it", o->key_file);
     o->key[strcspn(o->key, "\r\n")] = 0;
     return 0;
 }

@@ -166,10 +166,21 @@ static bool is_loopback(const char *host)
     return !strncmp(host, "127.", 4) || !strcmp(host, "::1");
 }
 
+/* Whether a client can send the key as the value of a header. */
+static bool is_sendable(const char *key)
+{
+    for (; *key; key++)
+        if ((unsigned char)*key <= ' ' || *key == 0x7f) return false;
+    return true;
+}
+
 static int check_options(const struct server_options *o, struct err *err)
 {
     if (!o->model[0] || !utf8_valid(o->model, strlen(o->model)))
         return err_set(err, ERR_ARGUMENT, "\"%s\" is no name for a model", o->model);
+    if (strlen(o->model) > CHAT_MAX_MODEL)
+        return err_set(err, ERR_ARGUMENT, "\"%.32s...\": a model's name has at most %d bytes",
+                       o->model, CHAT_MAX_MODEL);
     if (o->rules.effort && !chat_effort_exists(o->rules.effort))
         return err_set(err, ERR_ARGUMENT,
                        "effort \"%s\": there are minimal, low, medium, high, xhigh, max and ultra",
@@ -182,6 +193,8 @@ static int check_options(const struct server_options *o, struct err *err)
         return err_set(err, ERR_ARGUMENT, "TLS wants a certificate and a key, and there is one");
     if (o->api_key && strlen(o->api_key) < 8)
         return err_set(err, ERR_ARGUMENT, "a key has at least 8 characters");
+    if (o->api_key && !is_sendable(o->api_key))
+        return err_set(err, ERR_ARGUMENT, "a key has no blanks and no control bytes");
     return 0;
 }
 

@@ -40,11 +40,12 @@ equal() {
     if [ "$2" = "$3" ]; then pass "$1"; else fail "$1" "got:    $2"$'\n'"wanted: $3"; fi
 }
 
-# refuses NAME PART-OF-THE-MESSAGE ARGUMENT...: exit status 1, nothing on stdout, one line on stderr.
+# refuses NAME PART-OF-THE-MESSAGE ARGUMENT...: exit status 1, nothing on stdout, one line on stderr. What is not
+# refused (a server) is ended after some minutes.
 refuses() {
     local name=$1 part=$2 rc=0
     shift 2
-    "$T" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null || rc=$?
+    timeout 300 "$T" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null || rc=$?
     if [ "$rc" = 1 ] && [ ! -s "$DIR/out" ] && [ "$(wc -l <"$DIR/err")" = 1 ] &&
         grep -q '^tenon: ' "$DIR/err" && grep -qF -- "$part" "$DIR/err"; then
         pass "$name"
@@ -72,7 +73,7 @@ client() {
 misused() {
     local name=$1 rc=0
     shift
-    "$T" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null || rc=$?
+    timeout 300 "$T" "$@" >"$DIR/out" 2>"$DIR/err" </dev/null || rc=$?
     if [ "$rc" = 2 ] && [ -s "$DIR/err" ] && [ ! -s "$DIR/out" ]; then
         pass "$name"
     else

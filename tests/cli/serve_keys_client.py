@@ -295,6 +295,13 @@ def options_come_from_a_file_and_the_command_line_wins():
                 assert answer.getheader("access-control-allow-origin") == "*"
                 assert json.loads(data)["data"][0]["id"] == name, data
                 assert server.ask("GET", "/models")[0].status == 401
+        with open(f.path("key"), "w") as file:
+            file.write("sk-of-the-file\r\n")
+        with open(f.path("keyed"), "w") as file:
+            file.write(f"api-key-file = {f.path('key')}\nport = 0\n")
+        for options, key in (((), "sk-of-the-file"), (("--api-key", "sk-of-the-line"), "sk-of-the-line")):
+            with Server("--config", f.path("keyed"), *options) as server:
+                assert [ask(server, k)[0] for k in (key, "sk-of-nobody")] == [200, 401], key
         with open(f.path("config"), "a") as file:
             file.write("colour = red\n")
         failed = subprocess.run([TENON, "serve", "--config", f.path("config")],
