@@ -135,6 +135,14 @@ class Reply:
         self.handler.wfile.write(data)
         self.handler.wfile.flush()
 
+    def wait_until_gone(self):
+        """Says nothing more until the page has closed the connection."""
+        self.handler.connection.settimeout(120)
+        try:
+            assert self.handler.connection.recv(1) == b"", "the page says something"
+        except ConnectionResetError:
+            pass
+
     def send(self, *parts):
         for part in parts:
             self.raw(f"data: {json.dumps(part)}\n\n".encode())

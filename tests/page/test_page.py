@@ -115,10 +115,10 @@ def last(page, selector):
 @test
 def an_answer_is_that_of_the_api(w):
     page = w.open()
-    set_field(page, seed="7", temperature="1.1", max_tokens="80")
+    set_field(page, seed="7", temperature="1.1", max_tokens="1500")
     ask(page, QUESTION)
     body = {"model": "nano", "messages": [{"role": "user", "content": QUESTION}], "seed": 7,
-            "temperature": 1.1, "max_tokens": 80, "thinking": {"type": "enabled"}}
+            "temperature": 1.1, "max_tokens": 1500, "thinking": {"type": "enabled"}}
     message = json.loads(w.tenon.ask("POST", "/chat/completions", body)[1])["choices"][0]["message"]
     assert message["content"] and message["reasoning_content"], message
     nodes = conversations(page)[0]["nodes"].values()
@@ -272,6 +272,15 @@ def a_message_is_edited_and_both_versions_stay(w):
     page.key("Escape")
     page.wait("!document.querySelector('.edit-box')")
     assert page.do("document.activeElement.getAttribute('aria-label')") == "Edit message"
+    page.click("#prompt")
+    page.key("ArrowUp")
+    page.fill(".edit-box", "two and")
+    page.click("#prompt")
+    page.key("ArrowUp")
+    assert page.do("document.activeElement.value") == "two and", "an edit that has begun goes on"
+    assert page.do("document.querySelectorAll('.edit-box').length") == 1
+    page.key("Escape")
+    page.wait("!document.querySelector('.edit-box')")
     page.click(".user .icon-button[aria-label='Edit message']")
     page.fill(".edit-box", "uno")
     page.key("Enter")
@@ -642,6 +651,7 @@ def a_refusal_is_told_and_can_be_tried_again(w):
 @test
 def an_answer_that_breaks_off_keeps_what_came(w):
     page = w.open(w.scripted.url)
+    gone = threading.Event()
 
     def error_event(body, reply):
         reply.begin()
@@ -655,6 +665,8 @@ def an_answer_that_breaks_off_keeps_what_came(w):
         reply.begin()
         reply.send(chunk({"content": "so far"}))
         reply.raw(b"data: {nonsense\n\n")
+        reply.wait_until_gone()
+        gone.set()
 
     for script, told in ((error_event, "The engine failed"), (broken, "The answer broke off."),
                          (nonsense, "The server's answer is not readable.")):
@@ -667,6 +679,7 @@ def an_answer_that_breaks_off_keeps_what_came(w):
         page.click(".failure .plain")
         page.wait("document.querySelector('.text')?.innerText === 'whole' && " + IDLE + "1")
         assert page.text(".versions span") == "2 / 2", "what came is not lost"
+    assert gone.wait(120), "what cannot be read is not waited for"
 
 
 @test
@@ -810,7 +823,8 @@ def no_text_takes_long(w):
              "- " * (n // 2), "_a_" * (n // 3), "[a](" * (n // 4), "![" * (n // 2), "<" * n,
              "# " + "# " * (n // 2) + "x", "| a\n" + "|" + " " * n + "x", "``" + " " * n, "a" + " " * n + "b",
              "http://" * (n // 7), "~~~" + " " * n, "1. " * (n // 3), "\n" * n, "- a\n" + "\n" * n + "- b",
-             "a|b\n-|-\n" + "|" * n, "[" + "[a]" * (n // 3), "***a" * (n // 4), "\\" * n, "*" * n, "* " * (n // 2)]
+             "a|b\n-|-\n" + "|" * n, "[" + "[a]" * (n // 3), "***a" * (n // 4), "\\" * n, "*" * n, "* " * (n // 2),
+             "~" * n + "`", "`" * n + "x`"]
     for text in texts:
         done = page.do(f"""import("./page/markdown.js").then((m) => {{
             const start = performance.now();
@@ -1091,6 +1105,24 @@ def the_status_is_drawn_live(w):
     n = len(page.urls)
     page.wait("new Promise((resolve) => setTimeout(() => resolve(true), 2500))")
     assert len(page.urls) <= n + 1, "nothing is asked for while it is not shown"
+
+
+@test
+def the_status_is_asked_for_once_at_a_time(w):
+    go, asked = threading.Event(), []
+
+    def before(path):
+        if path == "/status.json":
+            asked.append(path)
+            go.wait(120)
+
+    w.scripted.before = before
+    page = w.open(w.scripted.url + "#/status")
+    page.wait("new Promise((resolve) => setTimeout(() => resolve(true), 3500))")
+    n = len(asked)
+    go.set()
+    page.wait("document.querySelector('#totals').innerText.includes('nano')")
+    assert n == 1, n
 
 
 # ---- pictures ----

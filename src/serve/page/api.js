@@ -88,7 +88,17 @@ export async function streamChat(body, key, signal, onChunk) {
         body: JSON.stringify(body),
         signal,
     });
-    const reader = answer.body.getReader(), decoder = new TextDecoder(), events = new EventReader();
+    const reader = answer.body.getReader();
+    try {
+        await readChunks(reader, onChunk);
+    } catch (error) {
+        reader.cancel().catch(() => {}); // the server need not go on
+        throw error;
+    }
+}
+
+async function readChunks(reader, onChunk) {
+    const decoder = new TextDecoder(), events = new EventReader();
     for (;;) {
         let part;
         try {

@@ -156,6 +156,8 @@ class QuestionView {
 
     update(node) {
         this.node = node;
+        this.form?.remove();
+        this.form = null;
         this.text.textContent = node.content;
         this.text.hidden = false;
         this.element.classList.remove("editing");
@@ -165,10 +167,10 @@ class QuestionView {
     }
 
     startEdit() {
+        if (this.form) return this.form.querySelector("textarea").focus();
         const box = el("textarea", { class: "edit-box", "aria-label": "Edit your message", rows: "3",
             value: this.node.content });
         const cancel = () => {
-            this.form.remove();
             this.update(this.node);
             this.edit.focus();
         };

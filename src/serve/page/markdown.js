@@ -11,7 +11,7 @@ const MAX_DEPTH = 12;
 
 // ---- blocks ----
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
+const FENCE = /^ {0,3}(`{3,}(?![^`]*`)|~{3,})(.*)$/; // no ` behind those of `, to the line's end
 const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*)$/;
 const RULE = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$/;
 const QUOTE = /^ {0,3}> ?/;
@@ -365,10 +365,10 @@ class Inline {
     }
 
     angle() {
-        const end = this.text.indexOf(">", this.at);
-        const inside = end > 0 && end - this.at < 2000 ? this.text.slice(this.at + 1, end) : " ";
+        const near = this.text.slice(this.at + 1, this.at + 2000), size = near.indexOf(">");
+        const inside = size > 0 ? near.slice(0, size) : " ";
         const node = /\s/.test(inside) ? null : linkNode([inside], inside);
-        return node ? this.put(node, end + 1) : false;
+        return node ? this.put(node, this.at + size + 2) : false;
     }
 
     bare() {

@@ -78,6 +78,7 @@ function totals(s) {
 
 export class StatusView {
     timer = 0;
+    asking = false; // an answer is on its way: another is not asked for
     last = null;
 
     // key: a function that gives the key.
@@ -98,6 +99,8 @@ export class StatusView {
 
     async tick() {
         this.timer = setTimeout(() => this.tick(), EVERY_MS);
+        if (this.asking) return;
+        this.asking = true;
         const lead = byId("status-lead");
         try {
             const now = await getStatus(this.key());
@@ -109,6 +112,8 @@ export class StatusView {
             lead.classList.add("bad");
             lead.textContent = error.message;
             this.last = null;
+        } finally {
+            this.asking = false;
         }
     }
 
