@@ -320,8 +320,8 @@ def bad_completions_are_refused(server):
 
 @check
 def llama_clients_get_their_shape(server):
-    want = complete(server, seed=3, temperature=1, max_tokens=20, logprobs=2)[1]["choices"][0]
-    body = {"prompt": TEXT, "seed": 3, "temperature": 1, "n_predict": 20, "n_probs": 2,
+    want = complete(server, seed=3, temperature=1, max_tokens=20, logprobs=2, ignore_eos=True)[1]["choices"][0]
+    body = {"prompt": TEXT, "seed": 3, "temperature": 1, "n_predict": 20, "n_probs": 2, "ignore_eos": True,
             "return_tokens": True, "cache_prompt": True, "samplers": ["top_k"]}
     got = json.loads(server.ask("POST", "/completion", body)[1])
     assert got["content"] == want["text"] and got["stop"] is True, (got, want)

@@ -17,7 +17,7 @@ server=$!
 until grep -q http "$DIR/address" || ! kill -0 $server 2>/dev/null; do sleep 0.1; done
 url=$(grep -o 'http://.*' "$DIR/address")
 check "serve.conf starts a server" test -n "$url"
-curl -sS "$url/v1/chat/completions" -H "Authorization: Bearer $key" -d '{"model": "nano", "max_tokens": 3,
+curl -sS "$url/v1/chat/completions" -H "Authorization: Bearer $key" -d '{"model": "nano", "max_tokens": 3, "ignore_eos": true,
     "messages": [{"role": "user", "content": "hi"}]}' >"$DIR/answer"
 check "it answers the key it made" grep -q '"finish_reason":"length"' "$DIR/answer"
 curl -sS "$url/metrics" -H "Authorization: Bearer sk-operator" >"$DIR/metrics"

@@ -14,7 +14,7 @@ ADD = {"name": "add", "description": "Adds two numbers.", "input_schema": {
 
 @check
 def the_example_of_readme():
-    assert "The answer is 62." in readme_says("anthropic")
+    assert "62" in readme_says("anthropic")
 
 
 @check
@@ -82,10 +82,12 @@ def tokens_are_counted():
 
 @check
 def a_stop_sequence_is_named():
+    said = run_alone(ASK, "--temp", "0", "--chat")["content"]
+    stop = said[1:3]
     got = client.messages.create(model=MODEL, max_tokens=100, messages=ASK, extra_body=COLD,
-                                 thinking=OFF, stop_sequences=["zzz", " answer"])
-    assert (got.stop_reason, got.stop_sequence) == ("stop_sequence", " answer"), got
-    assert [b.text for b in got.content] == ["The"]
+                                 thinking=OFF, stop_sequences=["zzz", stop])
+    assert (got.stop_reason, got.stop_sequence) == ("stop_sequence", stop), got
+    assert [b.text for b in got.content] == [said[:said.index(stop)]]
 
 
 @check

@@ -19,7 +19,7 @@ ADD = {"type": "function", "function": {
 
 @check
 def the_example_of_readme():
-    assert "The answer is 62." in readme_says("openai")
+    assert "62" in readme_says("openai")
 
 
 @check
