@@ -6,36 +6,17 @@
 
 #include <cmocka.h>
 
-#include "../support/golden.h"
+#include "../support/engine_rig.h"
 #include "../support/random.h"
 #include "engine/engine.h"
 
-static const char ZETA[] = "tests/golden/zeta";
-
 enum { MAX_ANSWER = 40 };
-
-struct rig {
-    struct bench_model b;
-    struct engine *engine;
-    int32_t *tokens;
-    size_t n_tokens;
-};
 
 static struct rig rig_open(int context, int n_sessions)
 {
-    struct rig r = {.b = model_for_test(ZETA, MODE_DEFAULT, 2, NULL, 0)};
-    struct engine_options o = {.max_context = context, .n_sessions = n_sessions, .n_snapshots = 2};
-    struct err err = {0};
-    if (engine_open(&r.engine, r.b.model, NULL, &o, &err)) fail_msg("%s", err.message);
-    r.tokens = golden_i32(ZETA, "tokens", &r.n_tokens);
-    return r;
-}
-
-static void rig_close(struct rig *r)
-{
-    free(r->tokens);
-    engine_close(r->engine); /* checks that no block is left */
-    model_done(&r->b);
+    return rig_with(MODE_DEFAULT, &(struct engine_options){.max_context = context,
+                                                           .n_sessions = n_sessions,
+                                                           .n_snapshots = 2});
 }
 
 /* A question: a piece of the golden tokens, how to answer it, and what came. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "../support/golden.h"
+#include "../support/engine_rig.h"
 #include "../support/random.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -84,38 +85,37 @@ static int teardown(void **state)
 
 /* --- a cache over it --- */
 
-struct rig {
+struct cache_rig {
     struct bench_model b;
     struct prefix_cache *cache;
     int32_t tokens[LONGEST];
     struct prefix_options o;
 };
 
-static void open_cache(struct rig *r)
+static void open_cache(struct cache_rig *r)
 {
     struct err err = {0};
     if (prefix_cache_open(&r->cache, r->b.model, r->b.pool, &r->o, &err))
         fail_msg("%s", err.message);
 }
 
-static struct rig *rig_open_with(uint64_t disk)
+static struct cache_rig *rig_open_with(uint64_t disk)
 {
-    struct rig *r = calloc(1, sizeof *r);
+    struct cache_rig *r = calloc(1, sizeof *r);
     r->b = model_for_test("tests/golden/zeta", MODE_DEFAULT, 1, NULL, 1);
     r->o = (struct prefix_options){
         .memory = 1 << 24, .every = 100, .dir = dir, .disk = disk, .model_digest = {9}};
-    for (int i = 0; i < LONGEST; i++)
-        r->tokens[i] = (int32_t)((unsigned)i * 2654435761u >> 7) % r->b.vocab;
+    fill_tokens(r->tokens, LONGEST, r->b.vocab);
     open_cache(r);
     return r;
 }
 
-static struct rig *rig_open(void)
+static struct cache_rig *cache_rig_open(void)
 {
     return rig_open_with(1 << 24);
 }
 
-static void rig_close(struct rig *r)
+static void cache_rig_close(struct cache_rig *r)
 {
     prefix_cache_close(r->cache);
     assert_int_equal(kv_pool_used(r->b.pool), 0);
@@ -123,49 +123,40 @@ static void rig_close(struct rig *r)
     free(r);
 }
 
-static void reopen(struct rig *r)
+static void reopen(struct cache_rig *r)
 {
     prefix_cache_close(r->cache);
     open_cache(r);
 }
 
-static struct disk_stats disk(const struct rig *r)
+static struct disk_stats disk(const struct cache_rig *r)
 {
     return prefix_cache_stats(r->cache).disk;
 }
 
 /* The tokens of text `first` from the start. */
-static int32_t *text(struct rig *r, int first)
+static int32_t *text(struct cache_rig *r, int first)
 {
     r->tokens[0] = first;
     return r->tokens;
 }
 
-static struct session *fed(struct rig *r, int first, int n)
-{
-    struct session *s = session_new(r->b.model, r->b.pool);
-    struct err err = {0};
-    if (session_append(s, text(r, first), n, &err) || session_feed(s, n, 128, NULL, NULL, &err))
-        fail_msg("%s", err.message);
-    return s;
-}
-
-static void settle(struct rig *r)
+static void settle(struct cache_rig *r)
 {
     struct timespec moment = {0, 200000};
     while (prefix_cache_work(r->cache) || prefix_cache_stats(r->cache).n_to_disk)
         nanosleep(&moment, NULL);
 }
 
-static void store(struct rig *r, const struct cache_tenant *t, int first, int n)
+static void store(struct cache_rig *r, const struct cache_tenant *t, int first, int n)
 {
-    struct session *s = fed(r, first, n);
+    struct session *s = session_of_tokens(&r->b, r->tokens, first, n);
     prefix_cache_store(r->cache, t, s, true);
     session_free(s);
     settle(r);
 }
 
-static struct session *end_load(struct rig *r, struct cache_load *l)
+static struct session *end_load(struct cache_rig *r, struct cache_load *l)
 {
     struct timespec moment = {0, 200000};
     struct cache_load *done;
@@ -176,14 +167,14 @@ static struct session *end_load(struct rig *r, struct cache_load *l)
 }
 
 /* What the disk has of a prompt of n; NULL: nothing. */
-static struct session *load(struct rig *r, const struct cache_tenant *t, int first, int n)
+static struct session *load(struct cache_rig *r, const struct cache_tenant *t, int first, int n)
 {
     struct cache_load l;
     if (!prefix_cache_load(r->cache, &l, t, text(r, first), n, 0)) return NULL;
     return end_load(r, &l);
 }
 
-static int loaded(struct rig *r, const struct cache_tenant *t, int first, int n)
+static int loaded(struct cache_rig *r, const struct cache_tenant *t, int first, int n)
 {
     struct session *s = load(r, t, first, n);
     int hit = s ? session_fed(s) : 0;
@@ -196,7 +187,7 @@ static int loaded(struct rig *r, const struct cache_tenant *t, int first, int n)
 static void a_restart_finds_what_was_written(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     size_t vocab = (size_t)r->b.vocab * sizeof(float);
     float *want = malloc(vocab), *got = malloc(vocab);
     store(r, &ALICE, 7, 300);
@@ -215,7 +206,8 @@ static void a_restart_finds_what_was_written(void **state)
     assert_int_equal(loaded(r, &user, 7, 300), 0);
     assert_int_equal(loaded(r, &owner, 7, 300), 0);
     assert_int_equal(loaded(r, &BOB, 8, 300), 50);
-    struct session *warm = load(r, &ALICE, 7, 400), *cold = fed(r, 7, 300);
+    struct session *warm = load(r, &ALICE, 7, 400),
+                   *cold = session_of_tokens(&r->b, r->tokens, 7, 300);
     assert_int_equal(session_fed(warm), 300);
     for (int at = 300; at < 400; at += 50) {
         struct session *pair[] = {warm, cold};
@@ -229,13 +221,13 @@ static void a_restart_finds_what_was_written(void **state)
     session_free(cold);
     free(want);
     free(got);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void files_are_private_and_whole(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct stat st;
     char path[PATH];
     store(r, &ALICE, 7, 100);
@@ -246,15 +238,15 @@ static void files_are_private_and_whole(void **state)
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     assert_int_equal(each_file(".part", NULL), 0);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void what_waits_is_written_at_the_end(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     for (int i = 0; i < 5; i++) {
-        struct session *s = fed(r, i, 100);
+        struct session *s = session_of_tokens(&r->b, r->tokens, i, 100);
         prefix_cache_store(r->cache, &ALICE, s, true);
         prefix_cache_store(r->cache, &BOB, s, i == 0);
         session_free(s);
@@ -263,15 +255,15 @@ static void what_waits_is_written_at_the_end(void **state)
     assert_int_equal(disk(r).n_files, 6);
     for (int i = 0; i < 5; i++)
         assert_int_equal(loaded(r, &ALICE, i, 200), 100);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void what_is_evicted_before_its_turn_is_not_written(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     for (int i = 0; i < 3; i++) {
-        struct session *s = fed(r, i, 100);
+        struct session *s = session_of_tokens(&r->b, r->tokens, i, 100);
         prefix_cache_store(r->cache, &ALICE, s, true);
         session_free(s);
     }
@@ -279,12 +271,13 @@ static void what_is_evicted_before_its_turn_is_not_written(void **state)
     settle(r);
     assert_int_equal(disk(r).n_written, 0);
     assert_int_equal(each_file(".prefix", NULL), 0);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 /* The whole file, changed by `change`; then a miss, and the file is gone. */
-static void assert_refused_after(struct rig *r, void (*change)(char *data, size_t *size, int at),
-                                 int at, bool at_start)
+static void assert_refused_after(struct cache_rig *r,
+                                 void (*change)(char *data, size_t *size, int at), int at,
+                                 bool at_start)
 {
     struct err err = {0};
     char *data = NULL;
@@ -321,32 +314,32 @@ static void cut(char *data, size_t *size, int at)
 static void a_flipped_bit_anywhere_is_a_miss(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct random random = {5};
     for (int at = 0; at < CACHE_FILE_SIGNED; at += 5)
         assert_refused_after(r, flip, at, at % 2);
     for (int i = 0; i < 40; i++)
         assert_refused_after(r, flip, random_int(&random, CACHE_FILE_SIGNED, 1 << 24), false);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void a_file_cut_anywhere_is_a_miss(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct random random = {6};
     for (int at = 0; at < CACHE_FILE_SIGNED; at += 37)
         assert_refused_after(r, cut, at, at % 2);
     for (int i = 0; i < 30; i++)
         assert_refused_after(r, cut, random_int(&random, 0, 1 << 24), i % 2);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 /* Another secret's entries, under the right name. */
 static void entries_of_another_secret_are_removed(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     char path[PATH];
     store(r, &ALICE, 7, 100);
     prefix_cache_close(r->cache);
@@ -356,14 +349,14 @@ static void entries_of_another_secret_are_removed(void **state)
     assert_int_equal(disk(r).n_files, 0);
     assert_int_equal(disk(r).n_bad, 1);
     assert_int_equal(each_file(".prefix", NULL), 0);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 /* One entry put in another one's place: its code is right, its name is not. */
 static void an_entry_under_another_name_is_a_miss(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     char bob[PATH];
     struct err err = {0};
     char *data = NULL;
@@ -377,13 +370,13 @@ static void an_entry_under_another_name_is_a_miss(void **state)
     free(data);
     assert_int_equal(loaded(r, &ALICE, 8, 200), 0);
     assert_int_equal(disk(r).n_bad, 1);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void another_model_or_mode_finds_nothing(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     store(r, &ALICE, 7, 100);
     r->o.model_digest[3]++;
     reopen(r);
@@ -400,14 +393,14 @@ static void another_model_or_mode_finds_nothing(void **state)
     open_cache(r);
     assert_int_equal(loaded(r, &ALICE, 7, 200), 100); /* it was left alone */
     model_done(&other);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void foreign_files_are_left_alone(void **state)
 {
     (void)state;
     static const char *const names[] = {"notes.txt", "x.prefix", "0123.part"};
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     char path[PATH];
     for (int i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/%s", dir, names[i]);
@@ -423,16 +416,16 @@ static void foreign_files_are_left_alone(void **state)
     assert_int_equal(each_file(".part", NULL), 1);
     assert_int_equal(each_file(".prefix", NULL), 1);
     assert_int_equal(access("/etc/passwd", R_OK), 0);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void the_budget_holds_and_owners_share_it(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     store(r, &ALICE, 100, 100);
     uint64_t each = disk(r).bytes;
-    rig_close(r);
+    cache_rig_close(r);
     each_file(".prefix", remove_file);
     r = rig_open_with(6 * each + each / 2);
     for (int i = 0; i < 5; i++)
@@ -455,7 +448,7 @@ static void the_budget_holds_and_owners_share_it(void **state)
     store(r, &ALICE, 9, 100);
     assert_int_equal(each_file(".prefix", NULL), 0);
     assert_false(disk(r).off);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void who_has_most_of_what_is_short_gives_it(void **state)
@@ -480,7 +473,7 @@ static void who_has_most_of_what_is_short_gives_it(void **state)
 static void a_load_begins_for_half_a_step_more_than_memory_has(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     static struct cache_load l; /* the reader may have it when a check fails */
     store(r, &ALICE, 7, 200);
     assert_false(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 400, 199));
@@ -495,14 +488,14 @@ static void a_load_begins_for_half_a_step_more_than_memory_has(void **state)
     assert_false(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 400, 200 - PREFIX_MIN + 1));
     assert_true(prefix_cache_load(r->cache, &l, &ALICE, text(r, 7), 400, 200 - PREFIX_MIN));
     session_free(end_load(r, &l));
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 /* Groups are numbered anew at every start. */
 static void owners_keep_entries_and_shares_under_another_number(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct cache_tenant alice = ALICE, bob = BOB;
     store(r, &ALICE, 100, 100);
     uint64_t each = disk(r).bytes;
@@ -521,13 +514,13 @@ static void owners_keep_entries_and_shares_under_another_number(void **state)
     assert_int_equal(disk(r).n_files, 6);
     assert_int_equal(
         loaded(r, &alice, 100, 200) + loaded(r, &alice, 0, 200) + loaded(r, &alice, 1, 200), 300);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void no_space_ends_the_disk_and_nothing_else(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct rlimit all, few;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
     few = (struct rlimit){20000, all.rlim_max};
@@ -546,13 +539,13 @@ static void no_space_ends_the_disk_and_nothing_else(void **state)
     session_free(s);
     reopen(r);
     assert_int_equal(loaded(r, &ALICE, 6, 200), 100);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void without_a_free_descriptor_an_entry_is_a_miss_and_stays(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct rlimit all, none;
     store(r, &ALICE, 6, 100);
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
@@ -564,7 +557,7 @@ static void without_a_free_descriptor_an_entry_is_a_miss_and_stays(void **state)
     assert_int_equal(disk(r).n_bad, 0);
     assert_false(disk(r).off);
     assert_int_equal(loaded(r, &ALICE, 6, 200), 100);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void without_a_free_descriptor_nothing_is_written_and_the_disk_goes_on(void **state)
@@ -638,14 +631,14 @@ static void the_other_name_of_the_secret_goes(void **state)
 static void an_unsafe_directory_is_refused(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct prefix_cache *second = NULL;
     struct err err = {0};
     char path[PATH];
     assert_int_equal(prefix_cache_open(&second, r->b.model, r->b.pool, &r->o, &err), -1);
     assert_int_equal(err.code, ERR_ARGUMENT);
     assert_non_null(strstr(err.message, "another process"));
-    rig_close(r);
+    cache_rig_close(r);
 
     r = calloc(1, sizeof *r);
     r->b = model_for_test("tests/golden/zeta", MODE_DEFAULT, 1, NULL, 1);
@@ -680,12 +673,15 @@ static pid_t write_in_a_child(int n_tokens)
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        struct rig *r = rig_open_with(1 << 30);
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* whatever becomes of the test */
+        struct cache_rig *r = rig_open_with(1 << 30);
         for (int i = 0;; i++)
             store(r, &ALICE, i % r->b.vocab, n_tokens);
     }
-    while (each_file(".prefix", NULL) == had)
+    while (each_file(".prefix", NULL) == had) {
+        assert_int_equal(waitpid(child, NULL, WNOHANG), 0); /* it lives */
         nanosleep(&moment, NULL);
+    }
     return child;
 }
 
@@ -699,7 +695,7 @@ static void a_kill_while_writing_leaves_good_entries_only(void **state)
         nanosleep(&moment, NULL);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
-        struct rig *r = rig_open_with(1 << 30);
+        struct cache_rig *r = rig_open_with(1 << 30);
         int n = disk(r).n_files, hits = 0;
         assert_int_equal(each_file(".part", NULL), 0);
         assert_int_equal(each_file(".prefix", NULL), n);
@@ -707,7 +703,7 @@ static void a_kill_while_writing_leaves_good_entries_only(void **state)
             hits += loaded(r, &ALICE, i, 40 + round + 1) == 40 + round;
         assert_true(round % 6 || hits > 0);
         assert_int_equal(disk(r).n_bad, 0);
-        rig_close(r);
+        cache_rig_close(r);
     }
 }
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../support/golden.h"
+#include "../support/engine_rig.h"
 #include "base/mem.h"
 #include "engine/engine.h"
 #include "engine/history.h"
@@ -15,28 +15,9 @@
 
 static const char ZETA[] = "tests/golden/zeta";
 
-struct rig {
-    struct bench_model b;
-    struct engine *engine;
-    int32_t *tokens; /* of the golden file */
-    size_t n_tokens;
-};
-
 static struct rig rig_open(enum numeric_mode mode)
 {
-    struct rig r = {.b = model_for_test(ZETA, mode, 2, NULL, 0)};
-    struct engine_options o = {.n_snapshots = HISTORY_SNAPSHOTS + 1};
-    struct err err = {0};
-    if (engine_open(&r.engine, r.b.model, NULL, &o, &err)) fail_msg("%s", err.message);
-    r.tokens = golden_i32(ZETA, "tokens", &r.n_tokens);
-    return r;
-}
-
-static void rig_close(struct rig *r)
-{
-    free(r->tokens);
-    engine_close(r->engine);
-    model_done(&r->b);
+    return rig_with(mode, &(struct engine_options){.n_snapshots = HISTORY_SNAPSHOTS + 1});
 }
 
 static struct session *prompt(struct rig *r, int n)
@@ -478,11 +459,8 @@ static void history_keeps_a_bounded_number_of_snapshots(void **state)
 static void conversations_that_are_left_free_their_pages(void **state)
 {
     (void)state;
-    struct rig r = rig_open(MODE_DEFAULT);
     struct engine_options o = {.max_context = 384, .n_snapshots = HISTORY_SNAPSHOTS + 1};
-    struct err err = {0};
-    engine_close(r.engine);
-    if (engine_open(&r.engine, r.b.model, NULL, &o, &err)) fail_msg("%s", err.message);
+    struct rig r = rig_with(MODE_DEFAULT, &o);
     struct history *h = history_new(r.engine);
     int32_t t[300];
     memcpy(t, r.tokens, sizeof t);

@@ -7,34 +7,33 @@
 
 #include <cmocka.h>
 
-#include "../support/golden.h"
+#include "../support/engine_rig.h"
 #include "engine/prefix_cache.h"
 
 enum { LONGEST = 4000, EVERY = 100, TOKEN = sizeof(int32_t) };
 
 static const struct cache_tenant ALICE = {1, {1}, {1}}, BOB = {2, {2}, {2}};
 
-struct rig {
+struct cache_rig {
     struct bench_model b;
     struct prefix_cache *cache;
     int32_t tokens[LONGEST];
     size_t live, page; /* bytes of a block */
 };
 
-static struct rig rig_open(size_t memory)
+static struct cache_rig cache_rig_open(size_t memory)
 {
-    struct rig r = {.b = model_for_test("tests/golden/zeta", MODE_DEFAULT, 1, NULL, 1)};
+    struct cache_rig r = {.b = model_for_test("tests/golden/zeta", MODE_DEFAULT, 1, NULL, 1)};
     struct prefix_options o = {.memory = memory, .every = EVERY};
     struct err err = {0};
     if (prefix_cache_open(&r.cache, r.b.model, r.b.pool, &o, &err)) fail_msg("%s", err.message);
-    for (int i = 0; i < LONGEST; i++)
-        r.tokens[i] = (int32_t)((unsigned)i * 2654435761u >> 7) % r.b.vocab;
+    fill_tokens(r.tokens, LONGEST, r.b.vocab);
     r.live = model_layout(r.b.model)->live_bytes;
     r.page = model_layout(r.b.model)->page_bytes;
     return r;
 }
 
-static void rig_close(struct rig *r)
+static void cache_rig_close(struct cache_rig *r)
 {
     prefix_cache_close(r->cache);
     assert_int_equal(kv_pool_used(r->b.pool), 0);
@@ -42,27 +41,15 @@ static void rig_close(struct rig *r)
     model_done(&r->b);
 }
 
-/* A session that was fed n tokens, the first being `first`, which makes it another text. */
-static struct session *fed(struct rig *r, int first, int n)
+static void store(struct cache_rig *r, const struct cache_tenant *t, int first, int n)
 {
-    struct session *s = session_new(r->b.model, r->b.pool);
-    struct err err = {0};
-    int32_t head = first;
-    if (session_append(s, &head, 1, &err) || session_append(s, r->tokens + 1, n - 1, &err) ||
-        session_feed(s, n, 128, NULL, NULL, &err))
-        fail_msg("%s", err.message);
-    return s;
-}
-
-static void store(struct rig *r, const struct cache_tenant *t, int first, int n)
-{
-    struct session *s = fed(r, first, n);
+    struct session *s = session_of_tokens(&r->b, r->tokens, first, n);
     prefix_cache_store(r->cache, t, s, false);
     session_free(s);
 }
 
 /* Tokens found of a prompt of n; 0: none. */
-static int found(struct rig *r, const struct cache_tenant *t, int first, int n)
+static int found(struct cache_rig *r, const struct cache_tenant *t, int first, int n)
 {
     r->tokens[0] = first;
     struct session *s = prefix_cache_find(r->cache, t, r->tokens, n);
@@ -78,7 +65,7 @@ static int found(struct rig *r, const struct cache_tenant *t, int first, int n)
 static void the_longest_beginning_is_found(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
+    struct cache_rig r = cache_rig_open(1 << 24);
     store(&r, &ALICE, 7, 40);
     store(&r, &ALICE, 7, 300);
     store(&r, &ALICE, 7, 130);
@@ -91,37 +78,37 @@ static void the_longest_beginning_is_found(void **state)
     assert_int_equal(found(&r, &ALICE, 8, 500), 0);
     r.tokens[200] ^= 1; /* the text leaves the longest entry */
     assert_int_equal(found(&r, &ALICE, 7, 500), 130);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void what_is_too_short_is_not_kept(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
+    struct cache_rig r = cache_rig_open(1 << 24);
     store(&r, &ALICE, 7, PREFIX_MIN - 1);
     assert_int_equal(prefix_cache_stats(r.cache).n_entries, 0);
     store(&r, &ALICE, 7, PREFIX_MIN);
     assert_int_equal(found(&r, &ALICE, 7, 100), PREFIX_MIN);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void pending_tokens_are_no_part_of_an_entry(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
-    struct session *s = fed(&r, 7, 50);
+    struct cache_rig r = cache_rig_open(1 << 24);
+    struct session *s = session_of_tokens(&r.b, r.tokens, 7, 50);
     const int32_t drawn = 3;
     assert_int_equal(session_append(s, &drawn, 1, NULL), 0);
     prefix_cache_store(r.cache, &ALICE, s, false);
     session_free(s);
     assert_int_equal(found(&r, &ALICE, 7, 100), 50);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void nobody_finds_what_is_another_ones(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
+    struct cache_rig r = cache_rig_open(1 << 24);
     struct cache_tenant user = ALICE, group = ALICE;
     user.scope[31] = 1;
     group.group = 3;
@@ -132,14 +119,14 @@ static void nobody_finds_what_is_another_ones(void **state)
     store(&r, &user, 7, 50);
     assert_int_equal(found(&r, &user, 7, 200), 50);
     assert_int_equal(found(&r, &ALICE, 7, 200), 100);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void shared_pages_count_once(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
-    struct session *s = fed(&r, 7, 256);
+    struct cache_rig r = cache_rig_open(1 << 24);
+    struct session *s = session_of_tokens(&r.b, r.tokens, 7, 256);
     struct err err = {0};
     prefix_cache_store(r.cache, &ALICE, s, false);
     assert_int_equal(prefix_cache_stats(r.cache).bytes, r.live + 2 * r.page + 256 * TOKEN);
@@ -159,14 +146,14 @@ static void shared_pages_count_once(void **state)
     assert_int_equal(stats.n_entries, 1);
     size_t tokens = stats.bytes - kv_pool_used(r.b.pool);
     assert_true(tokens == 256 * TOKEN || tokens == 266 * TOKEN);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 /* Entries of one size: the oldest goes, but for what was found since. */
 static void what_was_used_least_goes_first(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
+    struct cache_rig r = cache_rig_open(1 << 24);
     size_t each = r.live + r.page + 100 * TOKEN;
     for (int i = 0; i < 4; i++)
         store(&r, &ALICE, i, 100);
@@ -179,13 +166,13 @@ static void what_was_used_least_goes_first(void **state)
     assert_int_equal(found(&r, &ALICE, 3, 200), 0); /* 0 and 2 have been used */
     assert_int_equal(found(&r, &ALICE, 0, 200), 100);
     assert_int_equal(found(&r, &ALICE, 2, 200), 100);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void what_was_found_often_stays_longer(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
+    struct cache_rig r = cache_rig_open(1 << 24);
     store(&r, &ALICE, 0, 100);
     for (int i = 0; i < 9; i++)
         assert_int_equal(found(&r, &ALICE, 0, 200), 100);
@@ -196,29 +183,29 @@ static void what_was_found_often_stays_longer(void **state)
                      100); /* three times as old as 2, ten times the use */
     assert_int_equal(found(&r, &ALICE, 1, 200), 0);
     assert_int_equal(found(&r, &ALICE, 2, 200), 100);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void of_two_as_old_the_larger_one_goes(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
+    struct cache_rig r = cache_rig_open(1 << 24);
     store(&r, &ALICE, 1, 20);
     store(&r, &ALICE, 2, LONGEST - 1);
     assert_true(r.live < 29 * r.page); /* the second is more than twice the first, which is older */
     prefix_cache_limit(r.cache, 2 * r.live + 32 * r.page + LONGEST * TOKEN);
     assert_int_equal(found(&r, &ALICE, 1, 200), 20);
     assert_int_equal(found(&r, &ALICE, 2, LONGEST), 0);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void the_budget_holds_whatever_comes(void **state)
 {
     (void)state;
-    struct rig r = rig_open(0);
+    struct cache_rig r = cache_rig_open(0);
     size_t budget = 3 * (r.live + r.page + 100 * TOKEN);
-    rig_close(&r);
-    r = rig_open(budget);
+    cache_rig_close(&r);
+    r = cache_rig_open(budget);
     for (int i = 0; i < 40; i++) {
         store(&r, i % 3 ? &ALICE : &BOB, i % 11, 20 + i * 17 % 300);
         struct prefix_stats stats = prefix_cache_stats(r.cache);
@@ -236,16 +223,16 @@ static void the_budget_holds_whatever_comes(void **state)
     for (int i = 0; i < 10; i++)
         store(&r, &ALICE, i, 100);
     assert_int_equal(prefix_cache_stats(r.cache).n_entries, 3);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void a_flood_leaves_others_their_share(void **state)
 {
     (void)state;
-    struct rig r = rig_open(0);
+    struct cache_rig r = cache_rig_open(0);
     size_t each = r.live + r.page + 100 * TOKEN;
-    rig_close(&r);
-    r = rig_open(6 * each);
+    cache_rig_close(&r);
+    r = cache_rig_open(6 * each);
     for (int i = 0; i < 5; i++)
         store(&r, &ALICE, i, 100);
     for (int i = 0; i < 100; i++)
@@ -258,34 +245,34 @@ static void a_flood_leaves_others_their_share(void **state)
     for (int i = 0; i < 100; i++)
         left += found(&r, &BOB, i, 200) > 0;
     assert_int_equal(left, 3);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 /* The budget has room for so many, and not for one more. */
 static void tokens_count_beside_their_states(void **state)
 {
     (void)state;
-    struct rig r = rig_open(0);
+    struct cache_rig r = cache_rig_open(0);
     size_t budget = r.live + 2 * r.page + 200 * TOKEN;
-    rig_close(&r);
-    r = rig_open(budget);
+    cache_rig_close(&r);
+    r = cache_rig_open(budget);
     store(&r, &ALICE, 1, 200);
     assert_int_equal(prefix_cache_stats(r.cache).bytes, budget);
-    rig_close(&r);
-    r = rig_open(budget);
+    cache_rig_close(&r);
+    r = cache_rig_open(budget);
     store(&r, &ALICE, 1, 201); /* pages as before */
     assert_int_equal(prefix_cache_stats(r.cache).n_entries, 0);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 /* Nor does what cannot be kept within a share cost others anything. */
 static void one_entry_larger_than_its_share_is_not_kept(void **state)
 {
     (void)state;
-    struct rig r = rig_open(0);
+    struct cache_rig r = cache_rig_open(0);
     size_t budget = 2 * r.live + 8 * r.page + (400 + 500) * TOKEN;
-    rig_close(&r);
-    r = rig_open(budget);
+    cache_rig_close(&r);
+    r = cache_rig_open(budget);
     store(&r, &ALICE, 1, 400); /* 4 pages */
     store(&r, &BOB, 1, 600);   /* 5 pages: more than ALICE has */
     assert_int_equal(found(&r, &ALICE, 1, LONGEST), 400);
@@ -293,18 +280,18 @@ static void one_entry_larger_than_its_share_is_not_kept(void **state)
     store(&r, &BOB, 1, 500); /* 4 pages fit beside */
     assert_int_equal(found(&r, &BOB, 1, LONGEST), 500);
     assert_int_equal(found(&r, &ALICE, 1, LONGEST), 400);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 /* Small ones, each of another user, against two that have more bytes than all of them. */
 static void a_flood_of_small_entries_leaves_others_their_share(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1 << 24);
+    struct cache_rig r = cache_rig_open(1 << 24);
     struct cache_tenant user = BOB;
     store(&r, &ALICE, 1, 400);
     store(&r, &ALICE, 2, 400);
-    struct session *s = fed(&r, 1, PREFIX_MIN);
+    struct session *s = session_of_tokens(&r.b, r.tokens, 1, PREFIX_MIN);
     for (int i = 0; i < PREFIX_MAX_ENTRIES + 5; i++) {
         memcpy(user.scope, &i, sizeof i);
         prefix_cache_store(r.cache, &user, s, false);
@@ -316,13 +303,13 @@ static void a_flood_of_small_entries_leaves_others_their_share(void **state)
     assert_int_equal(found(&r, &ALICE, 1, 500), 400);
     assert_int_equal(found(&r, &ALICE, 2, 500), 400);
     assert_int_equal(found(&r, &user, 1, 500), PREFIX_MIN);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 static void points_lie_where_the_header_says(void **state)
 {
     (void)state;
-    struct rig r = rig_open(1);
+    struct cache_rig r = cache_rig_open(1);
     static const int want[] = {30, 100, 200, 249, 250};
     int at = 0;
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
@@ -336,7 +323,7 @@ static void points_lie_where_the_header_says(void **state)
     assert_int_equal(prefix_cache_point(r.cache, 5, PREFIX_MIN, 0), PREFIX_MIN);
     assert_int_equal(prefix_cache_point(r.cache, 5, PREFIX_MIN + 1, 0), PREFIX_MIN);
     assert_int_equal(prefix_cache_point(r.cache, 0, INT32_MAX, INT32_MAX - 1), INT32_MAX);
-    rig_close(&r);
+    cache_rig_close(&r);
 }
 
 int main(void)
