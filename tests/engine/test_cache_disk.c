@@ -563,7 +563,7 @@ static void without_a_free_descriptor_an_entry_is_a_miss_and_stays(void **state)
 static void without_a_free_descriptor_nothing_is_written_and_the_disk_goes_on(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct rlimit all, none;
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &all), 0);
     none = (struct rlimit){0, all.rlim_max};
@@ -575,13 +575,13 @@ static void without_a_free_descriptor_nothing_is_written_and_the_disk_goes_on(vo
     store(r, &ALICE, 6, 100);
     assert_int_equal(disk(r).n_written, 1);
     assert_int_equal(loaded(r, &ALICE, 6, 200), 100);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void an_entry_that_cannot_be_opened_ends_the_disk(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     store(r, &ALICE, 6, 100);
@@ -592,13 +592,13 @@ static void an_entry_that_cannot_be_opened_ends_the_disk(void **state)
     assert_int_equal(loaded(r, &ALICE, 6, 200), 0);
     assert_true(disk(r).off);
     close(fd);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void an_entry_that_cannot_be_removed_ends_the_disk(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     store(r, &ALICE, 6, 100);
     uint64_t each = disk(r).bytes;
     r->o.disk = each + each / 2;
@@ -609,14 +609,14 @@ static void an_entry_that_cannot_be_removed_ends_the_disk(void **state)
     assert_true(disk(r).off);
     assert_int_equal(disk(r).n_written, 0);
     assert_int_equal(rmdir(one_path), 0);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 /* Its renaming has come to the disk by half. */
 static void the_other_name_of_the_secret_goes(void **state)
 {
     (void)state;
-    struct rig *r = rig_open();
+    struct cache_rig *r = cache_rig_open();
     char path[PATH], part[PATH];
     store(r, &ALICE, 6, 100);
     snprintf(path, sizeof path, "%s/secret", dir);
@@ -625,7 +625,7 @@ static void the_other_name_of_the_secret_goes(void **state)
     reopen(r);
     assert_int_equal(access(part, F_OK), -1);
     assert_int_equal(loaded(r, &ALICE, 6, 200), 100);
-    rig_close(r);
+    cache_rig_close(r);
 }
 
 static void an_unsafe_directory_is_refused(void **state)
