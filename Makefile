@@ -41,6 +41,7 @@ ISA_avx512  := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vn
 SKIP       := %_neon.c
 else
 SKIP       := %_avx2.c %_avxvnni.c %_avx512.c
+ISA_neon   := -march=armv8.2-a+dotprod+fp16
 endif
 
 LIB_SRC  := $(filter-out $(SKIP),$(sort $(wildcard src/*/*.c)))
@@ -76,6 +77,7 @@ $(patsubst %,$B/src/cpu/%.o,attend experts hyper rows select vec): CFLAGS += -O3
 $B/%_avx2.o: CFLAGS += $(ISA_avx2)
 $B/%_avxvnni.o: CFLAGS += $(ISA_avxvnni)
 $B/%_avx512.o: CFLAGS += $(ISA_avx512)
+$B/%_neon.o: CFLAGS += $(ISA_neon)
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $<"

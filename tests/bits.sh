@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The same bits with gcc and clang, -O1 and -O3, sanitizers on and off, on x86-64 and ARM64 (a static
-# program under qemu-user), plain C and AVX2, one thread and three: builds tests/bits in each way and
+# program under qemu-user), every table of kernels, one thread to three: builds tests/bits in each way and
 # compares what it prints with tests/bits/expected.txt. --update writes that file (after a change of the
 # contract, and only then). Counts every line of every build.
 set -u
@@ -28,6 +28,7 @@ build() {
     local name=$1 dir=$out/$1 cc=$2 x86=0 avx2=(-mavx2 -mfma -mf16c)
     local avxvnni=("${avx2[@]}" -mavxvnni)
     local avx512=("${avx2[@]}" -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni)
+    local neon=-march=armv8.2-a+dotprod+fp16
     shift 2
     local flags=(-std=c17 -D_GNU_SOURCE -ffp-contract=off -w "-I$root/src"
         "-I$root/tests/bits/include" "-I$root/tests/bits" "$@")
@@ -38,7 +39,7 @@ build() {
     case $($cc -dumpmachine) in x86_64*) x86=1 ;; esac
     {
         # Only what is named *_avx2.c may use AVX2, and so for the others.
-        sources | grep -v '_avx[a-z0-9]*\.c$' | sed "s|^|$root/|" |
+        sources | grep -vE '_(avx[a-z0-9]*|neon)\.c$' | sed "s|^|$root/|" |
             (cd "$dir" && xargs -P "$(nproc)" -n 10 "$cc" "${flags[@]}" -c)
         if [ $x86 = 1 ]; then
             sources | grep '_avx2\.c$' | sed "s|^|$root/|" |
@@ -47,6 +48,9 @@ build() {
                 (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${avxvnni[@]}" -c)
             sources | grep '_avx512\.c$' | sed "s|^|$root/|" |
                 (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "${avx512[@]}" -c)
+        else
+            sources | grep '_neon\.c$' | sed "s|^|$root/|" |
+                (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "$neon" -c)
         fi
         "$cc" "$@" -o "$dir/bits.new" "$dir"/*.o -pthread -lm && mv "$dir/bits.new" "$dir/bits"
     } >"$dir/log" 2>&1 || {
@@ -103,8 +107,10 @@ variant gcc-O3 gcc -O3
 variant clang-O2 clang -O2
 variant gcc-sanitized gcc -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 if [ "$host" = x86_64 ]; then
-    build aarch64 aarch64-linux-gnu-gcc -O2 -static &&
+    build aarch64 aarch64-linux-gnu-gcc -O2 -static && {
         compare "aarch64" qemu-aarch64 "$out/aarch64/bits" ref 1
+        compare "aarch64, NEON, 2 threads" qemu-aarch64 -cpu neoverse-n1 "$out/aarch64/bits" neon 2
+    }
 fi
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

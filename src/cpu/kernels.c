@@ -40,6 +40,14 @@ static int has_avx512(void)
     return has_avx2() && has_basics(ZMM) && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
            (b & need) == need && (c & VNNI);
 }
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
+
+static int has_neon(void)
+{
+    const unsigned long need = HWCAP_ASIMDDP | HWCAP_ASIMDHP;
+    return (getauxval(AT_HWCAP) & need) == need;
+}
 #endif
 
 static int always(void)
@@ -56,6 +64,8 @@ static const struct {
     {&kernels_avx512, has_avx512},
     {&kernels_avxvnni, has_avxvnni},
     {&kernels_avx2, has_avx2},
+#elif defined(__aarch64__)
+    {&kernels_neon, has_neon},
 #endif
     {&kernels_ref, always},
 };

@@ -12,8 +12,8 @@
 #include "base/fmath.h"
 #include "cpu/kernels.h"
 
-static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512"};
-enum { N_TABLES = 4 };
+static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512", "neon"};
+enum { N_TABLES = 5 };
 
 struct attention {
     int heads, head0, head1, dim, n, n_blocks;
