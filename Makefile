@@ -38,10 +38,11 @@ ifeq ($(ARCH),x86_64)
 ISA_avx2    := -mavx2 -mfma -mf16c
 ISA_avxvnni := $(ISA_avx2) -mavxvnni
 ISA_avx512  := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
-SKIP       := %_neon.c
+SKIP       := %_neon.c %_i8mm.c
 else
 SKIP       := %_avx2.c %_avxvnni.c %_avx512.c
 ISA_neon   := -march=armv8.2-a+dotprod+fp16
+ISA_i8mm   := $(ISA_neon)+i8mm
 endif
 
 LIB_SRC  := $(filter-out $(SKIP),$(sort $(wildcard src/*/*.c)))
@@ -78,6 +79,7 @@ $B/%_avx2.o: CFLAGS += $(ISA_avx2)
 $B/%_avxvnni.o: CFLAGS += $(ISA_avxvnni)
 $B/%_avx512.o: CFLAGS += $(ISA_avx512)
 $B/%_neon.o: CFLAGS += $(ISA_neon)
+$B/%_i8mm.o: CFLAGS += $(ISA_i8mm)
 $B/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  cc $<"

@@ -39,7 +39,7 @@ build() {
     case $($cc -dumpmachine) in x86_64*) x86=1 ;; esac
     {
         # Only what is named *_avx2.c may use AVX2, and so for the others.
-        sources | grep -vE '_(avx[a-z0-9]*|neon)\.c$' | sed "s|^|$root/|" |
+        sources | grep -vE '_(avx[a-z0-9]*|neon|i8mm)\.c$' | sed "s|^|$root/|" |
             (cd "$dir" && xargs -P "$(nproc)" -n 10 "$cc" "${flags[@]}" -c)
         if [ $x86 = 1 ]; then
             sources | grep '_avx2\.c$' | sed "s|^|$root/|" |
@@ -51,6 +51,8 @@ build() {
         else
             sources | grep '_neon\.c$' | sed "s|^|$root/|" |
                 (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "$neon" -c)
+            sources | grep '_i8mm\.c$' | sed "s|^|$root/|" |
+                (cd "$dir" && xargs -P "$(nproc)" -n 4 "$cc" "${flags[@]}" "$neon+i8mm" -c)
         fi
         "$cc" "$@" -o "$dir/bits.new" "$dir"/*.o -pthread -lm && mv "$dir/bits.new" "$dir/bits"
     } >"$dir/log" 2>&1 || {
@@ -110,6 +112,7 @@ if [ "$host" = x86_64 ]; then
     build aarch64 aarch64-linux-gnu-gcc -O2 -static && {
         compare "aarch64" qemu-aarch64 "$out/aarch64/bits" ref 1
         compare "aarch64, NEON, 2 threads" qemu-aarch64 -cpu neoverse-n1 "$out/aarch64/bits" neon 2
+        compare "aarch64, I8MM" qemu-aarch64 -cpu max "$out/aarch64/bits" i8mm 1
     }
 fi
 echo "$passed passed, $failed failed"

@@ -27,7 +27,7 @@ static const struct argp_option option_table[] = {
     {"float", KEY_FLOAT, NULL, 0, "Round nothing: the yardstick mode, slow", 10},
     {"activations", KEY_ACTIVATIONS, "TYPE", 0, "f32: no int8 activations; int8 (default)", 10},
     {"isa", KEY_ISA, "NAME", 0,
-     "Kernels: ref, avx2, avxvnni, avx512, neon; default the best of this CPU", 10},
+     "Kernels: ref, avx2, avxvnni, avx512, neon, i8mm; default the best of this CPU", 10},
     {"memory", KEY_MEMORY, "SIZE", 0,
      "Memory for weights, sessions and scratch, as 4G (K, M, G, T: powers of 1024); where the "
      "weights "

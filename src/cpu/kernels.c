@@ -48,6 +48,11 @@ static int has_neon(void)
     const unsigned long need = HWCAP_ASIMDDP | HWCAP_ASIMDHP;
     return (getauxval(AT_HWCAP) & need) == need;
 }
+
+static int has_i8mm(void)
+{
+    return has_neon() && (getauxval(AT_HWCAP2) & HWCAP2_I8MM);
+}
 #endif
 
 static int always(void)
@@ -65,6 +70,7 @@ static const struct {
     {&kernels_avxvnni, has_avxvnni},
     {&kernels_avx2, has_avx2},
 #elif defined(__aarch64__)
+    {&kernels_i8mm, has_i8mm},
     {&kernels_neon, has_neon},
 #endif
     {&kernels_ref, always},

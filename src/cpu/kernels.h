@@ -66,7 +66,7 @@ extern const struct cpu_kernels kernels_ref;
 #if defined(__x86_64__)
 extern const struct cpu_kernels kernels_avx2, kernels_avxvnni, kernels_avx512;
 #elif defined(__aarch64__)
-extern const struct cpu_kernels kernels_neon;
+extern const struct cpu_kernels kernels_neon, kernels_i8mm;
 #endif
 
 /* The table of that name, or the best for this CPU when name is NULL; NULL when there is none. */

@@ -1,5 +1,6 @@
 /* Integer linears on R8K4 with vectors of 128 bits; numerics, section 3. Lanes are rows, so each lane keeps
- * its own chain. Private to matmul_neon.c, which defines add_products. */
+ * its own chain. What is common to matmul_neon.c and matmul_i8mm.c: each defines add_products. Private to
+ * these two. */
 #pragma once
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* What the NEON linears share: weights of layout R8K4 as vectors of 4 rows x 4 k. Private to cpu/, for
- * *_neon.c. */
+ * *_neon.c and *_i8mm.c. */
 #pragma once
 #include <arm_neon.h>
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The kernels of ARM64 against the plain C ones, bit for bit, on a machine that is none: the tests of this
 # folder as static programs under qemu-user (tests/arm64/cmocka.h in the place of the library), on a processor
-# with all instructions and on an older one; a third, without dot products, has the plain C kernels alone. Counts
+# with all instructions and on one without i8mm; a third, with neither, has the plain C kernels alone. Counts
 # the tests of each program.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -16,20 +16,20 @@ if [ "${BUILD:-build}" != build ] || [ "$(uname -m)" != x86_64 ]; then
     exit 0
 fi
 
-sources=$(ls src/base/{err,fmath,log,mem,mem_cgroup}.c src/quant/*.c src/cpu/{kernels,packed}.c \
-    src/cpu/*_{ref,neon}.c tests/support/{random,stored}.c)
-programs="tests/arm64/tables $(ls tests/cpu/test_{kernels,matmul,attend,fmath_neon}.c | sed 's/\.c$//')"
-objects=$(printf '%s\n' "$sources" $programs | sed -E "s|^(.*)\.c$|\1|; s|^|$out/|; s|$|.o|")
+sources=(src/base/{err,fmath,log,mem,mem_cgroup}.c src/quant/*.c src/cpu/{kernels,packed}.c
+    src/cpu/*_{ref,neon,i8mm}.c tests/support/{random,stored}.c)
+programs=(tests/arm64/tables tests/cpu/test_{kernels,matmul,attend,fmath_neon})
+objects=("${sources[@]/%.c/.o}")
+objects=("${objects[@]/#/$out/}")
+mains=("${programs[@]/%/.o}")
 
-# shellcheck disable=SC2086 # lists of words
 env -u MAKEFLAGS -u MFLAGS make -s --no-print-directory CC=$cc SAN= TAG=arm64 \
-    OPT='-O2 -Itests/arm64 -DTENON_EMULATED=1' $objects || {
+    OPT='-O2 -Itests/arm64 -DTENON_EMULATED=1' "${objects[@]}" "${mains[@]/#/$out/}" || {
     echo "0 passed, 1 failed"
     exit 1
 }
-for p in $programs; do
-    # shellcheck disable=SC2046 # a list of words
-    $cc -static -o "$out/$p" "$out/$p.o" $(printf '%s\n' $sources | sed "s|^|$out/|; s|c$|o|") -lm || exit 1
+for p in "${programs[@]}"; do
+    $cc -static -o "$out/$p" "$out/$p.o" "${objects[@]}" -lm || exit 1
 done
 
 # tables CPU LINE: what the processor is found to have.
@@ -42,11 +42,12 @@ tables() {
 
 # run CPU PROGRAM...
 run() {
-    local cpu=$1 p counts
+    local cpu=$1 p got counts
     shift
     for p; do
-        echo "== $cpu: $p"
-        counts=$(qemu-aarch64 -cpu "$cpu" "$out/tests/cpu/$p" | tee /dev/stderr | tail -1)
+        got=$(qemu-aarch64 -cpu "$cpu" "$out/tests/cpu/$p" 2>&1)
+        printf '== %s: %s\n%s\n' "$cpu" "$p" "$got"
+        counts=${got##*$'\n'}
         case $counts in
         *' passed, '*' failed')
             passed=$((passed + ${counts%% *}))
@@ -58,7 +59,7 @@ run() {
     done
 }
 
-tables max "neon ref best neon"
+tables max "i8mm neon ref best i8mm"
 tables neoverse-n1 "neon ref best neon"
 tables cortex-a57 "ref best ref"
 run max test_kernels test_matmul test_attend test_fmath_neon

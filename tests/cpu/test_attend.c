@@ -12,8 +12,8 @@
 #include "base/fmath.h"
 #include "cpu/kernels.h"
 
-static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512", "neon"};
-enum { N_TABLES = 5 };
+static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512", "neon", "i8mm"};
+enum { N_TABLES = 6 };
 
 struct attention {
     int heads, head0, head1, dim, n, n_blocks;

@@ -13,11 +13,11 @@
 #include "cpu/kernels.h"
 
 /* The tables that this build and this processor have, the reference first. */
-static int tables(const struct cpu_kernels *k[5])
+static int tables(const struct cpu_kernels *k[6])
 {
-    static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512", "neon"};
+    static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512", "neon", "i8mm"};
     int n = 0;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 6; i++)
         if (kernels_find(names[i])) k[n++] = kernels_find(names[i]);
     return n;
 }
@@ -25,7 +25,7 @@ static int tables(const struct cpu_kernels *k[5])
 static void tables_are_found_by_name(void **state)
 {
     (void)state;
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n = tables(k);
     assert_ptr_equal(k[0], &kernels_ref);
     assert_ptr_equal(kernels_find(NULL), k[n - 1]);
@@ -38,7 +38,7 @@ enum { QUANT = 4096 };
 
 static void check_quantise(const float *x, int n)
 {
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     int8_t q[2][QUANT];
     float scale[2][QUANT / 32];
@@ -73,7 +73,7 @@ static void quantise_gives_the_same_bits(void **state)
 static void quantise_follows_the_contract(void **state)
 {
     (void)state;
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     struct random r = {2};
     for (int round = 0; round < 2000; round++) {
@@ -113,7 +113,7 @@ static void quantise_of_extremes(void **state)
                                      1.0f,       -0x1p-100f,
                                      0x1.0p-99f, -0x1.fffffep127f,
                                      127.0f};
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     float x[32] = {0};
     for (size_t e = 0; e < sizeof extremes / sizeof extremes[0]; e++)
@@ -161,7 +161,7 @@ static void quantise_of_extremes_beside_other_groups(void **state)
 static void sums_of_squares_follow_the_contract(void **state)
 {
     (void)state;
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     struct random r = {3};
     for (int n = 1; n < 300; n++) {
@@ -185,7 +185,7 @@ static void sums_of_squares_follow_the_contract(void **state)
 static void swiglu_follows_the_contract(void **state)
 {
     (void)state;
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     struct random r = {4};
     for (int n = 1; n < 200; n++) {
@@ -209,7 +209,7 @@ static void swiglu_follows_the_contract(void **state)
 static void swiglu_lets_nan_through(void **state)
 {
     (void)state;
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     for (int t = 0; t < n_tables; t++)
         for (int n = 1; n < 20; n++)
@@ -227,7 +227,7 @@ static void swiglu_lets_nan_through(void **state)
 static void mixing_follows_the_contract(void **state)
 {
     (void)state;
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     struct random r = {5};
     for (int round = 0; round < 100; round++) {
@@ -283,7 +283,7 @@ static float e4m3(int code)
 static void rows_decode_to_what_they_hold(void **state)
 {
     (void)state;
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     struct random r = {6};
     for (int round = 0; round < 300; round++) {
@@ -319,7 +319,7 @@ static void rows_decode_to_what_they_hold(void **state)
 static void float_rows_are_copied(void **state)
 {
     (void)state;
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     struct random r = {7};
     float x[37], out[37];
@@ -353,7 +353,7 @@ static void index_scores_follow_the_contract(void **state)
 {
     (void)state;
     static const int8_t doubled[] = {0, 1, 2, 3, 4, 6, 8, 12};
-    const struct cpu_kernels *k[5];
+    const struct cpu_kernels *k[6];
     int n_tables = tables(k);
     struct random r = {8};
     for (int round = 0; round < 150; round++) {

@@ -10,8 +10,8 @@
 #include "../support/stored.h"
 #include "cpu/kernels.h"
 
-static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512", "neon"};
-enum { N_TABLES = 5 };
+static const char *const names[] = {"ref", "avx2", "avxvnni", "avx512", "neon", "i8mm"};
+enum { N_TABLES = 6 };
 
 /* Fewer of the long ones where they take long. */
 #if defined(TENON_EMULATED)
