@@ -39,10 +39,12 @@ ISA_avx2    := -mavx2 -mfma -mf16c
 ISA_avxvnni := $(ISA_avx2) -mavxvnni
 ISA_avx512  := $(ISA_avx2) -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni
 SKIP       := %_neon.c %_i8mm.c
-else
+else ifeq ($(ARCH),aarch64)
 SKIP       := %_avx2.c %_avxvnni.c %_avx512.c
 ISA_neon   := -march=armv8.2-a+dotprod+fp16
 ISA_i8mm   := $(ISA_neon)+i8mm
+else
+SKIP       := %_avx2.c %_avxvnni.c %_avx512.c %_neon.c %_i8mm.c
 endif
 
 LIB_SRC  := $(filter-out $(SKIP),$(sort $(wildcard src/*/*.c)))

@@ -90,6 +90,12 @@ variant() {
     if [ "$host" = x86_64 ] && grep -qw avx512_vnni /proc/cpuinfo; then
         compare "$1, AVX-512, 2 threads" "$out/$1/bits" avx512 2
     fi
+    if [ "$host" = aarch64 ] && grep -qw asimddp /proc/cpuinfo; then
+        compare "$1, NEON, 2 threads" "$out/$1/bits" neon 2
+    fi
+    if [ "$host" = aarch64 ] && grep -qw i8mm /proc/cpuinfo; then
+        compare "$1, I8MM" "$out/$1/bits" i8mm 1
+    fi
 }
 
 if [ ! -f "$expected" ] && [ "${1:-}" != --update ]; then
