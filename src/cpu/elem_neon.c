@@ -69,3 +69,17 @@ void mix_neon(float *y, const float *x, size_t ldx, const float *a, int n_stream
     }
     mix_ref(y + i, x + i, ldx, a, n_streams, n - i);
 }
+
+/* Products of the first of each pair, then of the second fused with them. */
+void rope_neon(float *x, const float *cs, int r, int inverse)
+{
+    int i = 0;
+    for (; i + 2 * LANES <= r; i += 2 * LANES) {
+        float32x4x2_t v = vld2q_f32(x + i), t = vld2q_f32(cs + i), out;
+        float32x4_t c = t.val[0], s = inverse ? vnegq_f32(t.val[1]) : t.val[1];
+        out.val[0] = vfmsq_f32(vmulq_f32(v.val[0], c), v.val[1], s);
+        out.val[1] = vfmaq_f32(vmulq_f32(v.val[0], s), v.val[1], c);
+        vst2q_f32(x + i, out);
+    }
+    rope_ref(x + i, cs + i, r - i, inverse);
+}

@@ -12,6 +12,7 @@ const struct cpu_kernels kernels_i8mm = {
     .attend = attend_neon,
     .swiglu = swiglu_neon,
     .mix = mix_neon,
+    .rope = rope_neon,
     .index_scores = index_scores_neon,
     .int_peak = int_peak_i8mm,
     .float_peak = float_peak_neon,

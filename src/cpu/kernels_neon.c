@@ -10,6 +10,7 @@ const struct cpu_kernels kernels_neon = {
     .attend = attend_neon,
     .swiglu = swiglu_neon,
     .mix = mix_neon,
+    .rope = rope_neon,
     .index_scores = index_scores_neon,
     .int_peak = int_peak_neon,
     .float_peak = float_peak_neon,

@@ -15,6 +15,7 @@ void attend_neon(float *o, const float *q, int head0, int head1, int head_dim, c
                  float *scores);
 void swiglu_neon(float *out, const float *g, const float *u, int n, float limit, float w);
 void mix_neon(float *y, const float *x, size_t ldx, const float *a, int n_streams, int n);
+void rope_neon(float *x, const float *cs, int r, int inverse);
 void index_scores_neon(float *score, const int8_t *q, const float *q_scale, const float *w,
                        int heads, int dim, const uint8_t *keys, size_t key_bytes, int n_keys);
 double int_peak_neon(long loops);

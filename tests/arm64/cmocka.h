@@ -13,6 +13,7 @@ static jmp_buf test_end;
         printf("\n");                                                                              \
         longjmp(test_end, 1);                                                                      \
     } while (0)
+#define print_message printf
 #define assert_true(x)                                                                             \
     do {                                                                                           \
         if (!(x)) fail_msg("not true: %s", #x);                                                    \
