@@ -40,12 +40,21 @@ static int refused(const struct api_error *e, const char *path, struct err *err)
     return err_set(err, ERR_ARGUMENT, "%s: %s (%d)", path, e->message, e->status);
 }
 
+/* Of which endpoint it is. OpenAI's wants a model; llama.cpp's may have one, and has fields of its own. */
+static enum completion_shape shape_of(const json_t *body)
+{
+    static const char *const llama[] = {"n_predict", "n_probs", "repeat_last_n", "repeat_penalty",
+                                        "return_tokens"};
+    if (json_object_get(body, "input_prefix")) return COMPLETION_INFILL;
+    for (size_t i = 0; i < sizeof llama / sizeof *llama; i++)
+        if (json_object_get(body, llama[i])) return COMPLETION_LLAMA;
+    return json_object_get(body, "model") ? COMPLETION_OPENAI : COMPLETION_LLAMA;
+}
+
 static int read_body(struct asked *a, const char *path, json_t *body, struct err *err)
 {
     struct api_error e = {0};
-    enum completion_shape shape = json_object_get(body, "input_prefix") ? COMPLETION_INFILL
-                                  : json_object_get(body, "model")      ? COMPLETION_OPENAI
-                                                                        : COMPLETION_LLAMA;
+    enum completion_shape shape = shape_of(body);
     for (int i = 0; i < COMPLETION_MAX_CHOICES; i++)
         ids_init(&a->prompts[i], MAX_IDS);
     return completion_request_read(&a->request, body, shape, &e) ? refused(&e, path, err) : 0;
@@ -54,15 +63,19 @@ static int read_body(struct asked *a, const char *path, json_t *body, struct err
 static int prepare(struct asked *a, const char *path, struct err *err)
 {
     const struct engine *engine = a->open.engine;
-    const struct completion_request *r = &a->request;
+    struct completion_request *r = &a->request;
+    int n_ids[COMPLETION_MAX_CHOICES];
     struct api_error e = {0};
     if (sampling_check_ids(&r->sampling, &r->ends, engine_vocab(engine), &e))
         return refused(&e, path, err);
     for (int i = 0; i < r->n_prompts; i++) {
         if (completion_prompt_ids(r, i, engine_tokenizer(engine), &a->prompts[i], &e))
             return refused(&e, path, err);
-        a->n_prompt += (int)a->prompts[i].n;
+        n_ids[i] = (int)a->prompts[i].n;
+        a->n_prompt += n_ids[i];
     }
+    if (completion_request_limit(r, n_ids, engine_context(engine), &e))
+        return refused(&e, path, err);
     if (!r->form.field) return 0;
     a->constraints = constraint_cache_new(engine);
     if (!a->constraints) return err_set(err, ERR_LIMIT, "no memory for a constraint");

@@ -61,9 +61,10 @@ static int read_request(struct asked *a, const struct ask_options *o, const char
 static int prepare(struct asked *a, const char *path, struct err *err)
 {
     const struct engine *engine = a->open.engine;
-    const struct chat_request *r = &a->request;
+    struct chat_request *r = &a->request;
     struct api_error e = {0};
-    if (sampling_check_ids(&r->sampling, &r->ends, engine_vocab(engine), &e))
+    if (sampling_check_ids(&r->sampling, &r->ends, engine_vocab(engine), &e) ||
+        chat_job_limit_logprobs(r, &e))
         return refused(&e, path, err);
     if (engine_prompt(engine, r->messages, r->tools, &r->prompt, &a->prompt, err)) return -1;
     if (!r->is_bound) return 0;

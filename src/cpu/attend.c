@@ -9,8 +9,9 @@
 #include "cpu/vec.h"
 
 enum { BLOCK = 64, MAX_KEYS_BYTES = 32 << 20, MIN_HEADS = 8, MAX_HEADS = 32 };
-/* Rows are in parallel where each thread has so many of them, and the keys of one fit its second cache. */
-enum { MANY_ROWS = 4, OWN_KEYS_BYTES = 2 << 20 };
+/* Rows are in parallel where each thread has so many of them, the keys of one fit its second cache, and those of
+ * all threads fit the memory that they may take. */
+enum { MANY_ROWS = 4, OWN_KEYS_BYTES = 2 << 20, ALL_KEYS_BYTES = 128 << 20 };
 
 /* The keys of one query row. */
 struct key_set {
@@ -207,8 +208,10 @@ static int attend_batch(struct step *s, const struct attend_args *a, int row, bo
 
 static bool rows_in_parallel(const struct step *s, const struct attend_args *a)
 {
-    int most = OWN_KEYS_BYTES / (a->layer->head_dim * (int)sizeof(float));
-    if (s->rows.n_rows < MANY_ROWS * pool_threads(cpu_of(s)->pool)) return false;
+    int threads = pool_threads(cpu_of(s)->pool), bytes = ALL_KEYS_BYTES / threads;
+    if (bytes > OWN_KEYS_BYTES) bytes = OWN_KEYS_BYTES;
+    int most = bytes / (a->layer->head_dim * (int)sizeof(float));
+    if (s->rows.n_rows < MANY_ROWS * threads) return false;
     for (int t = 0; t < s->rows.n_rows; t++) {
         struct key_set k;
         count_keys(s, a, t, &k);

@@ -265,7 +265,10 @@ static int write_entry(struct cache_disk *d, const struct disk_request *r)
     if (close(fd) && !code) code = errno;
     if (!code && renameat(d->dir_fd, part, d->dir_fd, file)) code = errno;
     if (code) remove_file(d, part);
-    if (!code && sync_file(d->dir_fd)) code = errno;
+    if (!code && sync_file(d->dir_fd)) {
+        code = errno;
+        remove_file(d, file); /* nobody counts it */
+    }
     return code;
 }
 

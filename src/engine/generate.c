@@ -64,18 +64,25 @@ static bool is_end(const struct generation *g, int id)
     return false;
 }
 
+static void not_going_on(struct generation *g, int id)
+{
+    if (id >= 0 && id < g->vocab) g->going_on[id / 64] &= ~((uint64_t)1 << id % 64);
+}
+
 static int find_going_on(struct generation *g, struct err *err)
 {
-    int n = 0;
+    size_t words = ((size_t)g->vocab + 63) / 64;
     if (g->o.min_tokens <= 0) return 0;
-    g->going_on = calloc(((size_t)g->vocab + 63) / 64, sizeof *g->going_on);
+    g->going_on = calloc(words, sizeof *g->going_on);
     if (!g->going_on) return err_set(err, ERR_LIMIT, "no memory for a generation");
-    for (int id = 0; id < g->vocab; id++) {
-        if (is_end(g, id)) continue;
-        g->going_on[id / 64] |= (uint64_t)1 << id % 64;
-        n++;
-    }
-    return n ? 0 : err_set(err, ERR_ARGUMENT, "every token ends the answer");
+    memset(g->going_on, 0xff, words * sizeof *g->going_on);
+    if (g->vocab % 64) g->going_on[words - 1] = ((uint64_t)1 << g->vocab % 64) - 1;
+    if (!g->o.ignore_eos) not_going_on(g, g->o.eos);
+    for (int i = 0; i < g->o.n_stop_ids; i++)
+        not_going_on(g, g->o.stop_ids[i]);
+    for (size_t i = 0; i < words; i++)
+        if (g->going_on[i]) return 0;
+    return err_set(err, ERR_ARGUMENT, "every token ends the answer");
 }
 
 int generation_open(struct generation **out, struct session *s, const struct generate_options *o,
@@ -182,7 +189,7 @@ static int allow(struct generation *g, struct err *err)
 /* Takes the token into account for text and constraint. 1: the answer is complete. */
 static int read_drawn(struct generation *g, int id, struct err *err)
 {
-    if (id != g->o.eos && is_end(g, id)) return 1;
+    if ((id != g->o.eos || g->o.ignore_eos) && is_end(g, id)) return 1;
     int ended = g->bound ? constraint_token(g->bound, id, err) : 0;
     int rc = ended < 0 ? -1 : parse_drawn(g, id, err);
     return rc ? rc : ended;

@@ -23,8 +23,7 @@ static int check_length(const struct exchange *x, const struct chat_request *r, 
     return api_refuse_length(e, "messages", context, n, r->max_tokens > 0 ? r->max_tokens : 1);
 }
 
-/* They are kept until the answer goes out whole: a token of it takes kilobytes. */
-static int limit_logprobs(struct chat_request *r, struct api_error *e)
+int chat_job_limit_logprobs(struct chat_request *r, struct api_error *e)
 {
     int most = MAX_LOGPROBS / r->n;
     if (!r->logprobs || r->stream) return 0;
@@ -85,7 +84,7 @@ int chat_job_encode(struct exchange *x, struct chat_request *r, json_t *body, st
 int chat_job_prepare(struct exchange *x, struct chat_request *r, json_t *body, struct api_error *e)
 {
     if (chat_job_encode(x, r, body, e) ||
-        check_length(x, r, x->server->o.rules.deepseek_compat, e) || limit_logprobs(r, e))
+        check_length(x, r, x->server->o.rules.deepseek_compat, e) || chat_job_limit_logprobs(r, e))
         return -1;
     exchange_share(x, &r->sharing);
     if (bind_answer(x, r, e)) return -1;

@@ -15,6 +15,10 @@ MUST_USE int chat_job_encode(struct exchange *x, struct chat_request *r, json_t 
 MUST_USE int chat_job_prepare(struct exchange *x, struct chat_request *r, json_t *body,
                               struct api_error *e);
 
+/* Log-probabilities are kept until an answer that is no stream goes out, and a token of it takes kilobytes: bounds
+ * max_tokens of such a request, 400 where it wants more. */
+MUST_USE int chat_job_limit_logprobs(struct chat_request *r, struct api_error *e);
+
 /* How the answer to the request is drawn; the prompt is made of it, the constraint of its `answer` (NULL when that is
  * not bound). Points into r. */
 struct generate_options chat_job_options(const struct engine *e, const struct chat_request *r,

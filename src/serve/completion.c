@@ -7,8 +7,7 @@
 #include "serve/server_state.h"
 #include "text/prompt.h"
 
-/* Token names that an answer may tell of at once: they are kept until it goes out, about 200 bytes each. */
-enum { MAX_TEXT = 64 << 20, MAX_NAMES = 1 << 17 };
+enum { MAX_TEXT = 64 << 20 };
 
 _Static_assert((int)EXCHANGE_MAX_CHOICES >= (int)COMPLETION_MAX_CHOICES, "room for all choices");
 
@@ -22,35 +21,6 @@ static struct ids *list_of(struct exchange *x, int i)
 static const struct ids *ids_of(const struct exchange *x, int i)
 {
     return i == 0 ? &x->prompt : &x->more[i - 1].prompt;
-}
-
-static int check_length(const struct exchange *x, int i, const struct completion_request *r,
-                        struct api_error *e)
-{
-    int context = engine_context(x->server->engine), n = (int)ids_of(x, i)->n;
-    int wanted = r->max_tokens < 0 ? 1 : r->max_tokens, least = wanted ? 1 : 0;
-    return context - n >= least ? 0 : api_refuse_length(e, "prompt", context, n, wanted);
-}
-
-/* Limits the tokens whose log-probabilities an answer holds: those of the prompts if they are echoed, and
- * without a stream those drawn. */
-static int limit_logprobs(const struct exchange *x, struct completion_request *r,
-                          struct api_error *e)
-{
-    size_t most = MAX_NAMES / (2 + (size_t)r->sampling.logprobs) / (size_t)r->n, n = 0;
-    for (int i = 0; r->echo && i < r->n_prompts; i++)
-        n += ids_of(x, i)->n;
-    if (n > most)
-        return api_refuse(e, 400, "prompt",
-                          "logprobs of %zu tokens of prompts for each of %d choices are too many, "
-                          "allowed are %zu",
-                          n, r->n, most);
-    int left = (int)((most - n) / (size_t)r->n_prompts);
-    if (r->stream) return 0;
-    if (r->max_tokens < 0) r->max_tokens = left;
-    if (r->max_tokens <= left) return 0;
-    return api_refuse(e, 400, "max_tokens",
-                      "logprobs of more than %d tokens for each choice want a stream", left);
 }
 
 /* The first token of each prompt has no log-probability; a BOS that the server put there is not in the text. */
@@ -103,10 +73,15 @@ int completion_prepare(struct exchange *x, json_t *body, enum completion_shape s
     if (completion_request_read(r, body, shape, e) || check_request(x, r, e) ||
         (r->n_prompts > 1 && exchange_add_prompts(x, r->n_prompts - 1, e)))
         return -1;
-    for (int i = 0; i < r->n_prompts; i++)
-        if (completion_prompt_ids(r, i, t, list_of(x, i), e) || check_length(x, i, r, e)) return -1;
+    int n_ids[COMPLETION_MAX_CHOICES];
+    for (int i = 0; i < r->n_prompts; i++) {
+        if (completion_prompt_ids(r, i, t, list_of(x, i), e)) return -1;
+        n_ids[i] = (int)ids_of(x, i)->n;
+    }
     exchange_share(x, &r->sharing);
-    if ((r->logprobs && limit_logprobs(x, r, e)) || bind_answer(x, &r->form, e)) return -1;
+    if (completion_request_limit(r, n_ids, engine_context(x->server->engine), e) ||
+        bind_answer(x, &r->form, e))
+        return -1;
     uint64_t seed = r->has_seed ? r->seed : sampling_new_seed();
     for (int i = 0; i < r->n_prompts; i++)
         fill_job(x, i == 0 ? &x->job : &x->more[i - 1].job, r, seed);

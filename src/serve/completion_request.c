@@ -8,6 +8,9 @@
 #include "serve/token_ids.h"
 #include "text/prompt.h"
 
+/* Token names that an answer may tell of at once: they are kept until it goes out, about 200 bytes each. */
+enum { MAX_NAMES = 1 << 17 };
+
 enum { MAX_PREFIX = 64 << 20, MAX_EXTRA = 1024, MAX_FILE_NAME = 4096 };
 
 /* ---- the prompt ---- */
@@ -240,6 +243,34 @@ int completion_prompt_ids(const struct completion_request *r, int i, const struc
 }
 
 /* ---- for the answer ---- */
+
+static int limit_logprobs(struct completion_request *r, const int *n_ids, struct api_error *e)
+{
+    size_t most = MAX_NAMES / (2 + (size_t)r->sampling.logprobs) / (size_t)r->n, n = 0;
+    for (int i = 0; r->echo && i < r->n_prompts; i++)
+        n += (size_t)n_ids[i];
+    if (n > most)
+        return api_refuse(e, 400, "prompt",
+                          "logprobs of %zu tokens of prompts for each of %d choices are too many, "
+                          "allowed are %zu",
+                          n, r->n, most);
+    int left = (int)((most - n) / (size_t)r->n_prompts);
+    if (r->stream) return 0;
+    if (r->max_tokens < 0) r->max_tokens = left;
+    if (r->max_tokens <= left) return 0;
+    return api_refuse(e, 400, "max_tokens",
+                      "logprobs of more than %d tokens for each choice want a stream", left);
+}
+
+int completion_request_limit(struct completion_request *r, const int *n_ids, int context,
+                             struct api_error *e)
+{
+    int wanted = r->max_tokens < 0 ? 1 : r->max_tokens, least = wanted ? 1 : 0;
+    for (int i = 0; i < r->n_prompts; i++)
+        if (context - n_ids[i] < least)
+            return api_refuse_length(e, "prompt", context, n_ids[i], wanted);
+    return r->logprobs ? limit_logprobs(r, n_ids, e) : 0;
+}
 
 void completion_request_echo(const struct completion_request *r, int i, const struct tokenizer *t,
                              const struct ids *ids, struct buf *out)

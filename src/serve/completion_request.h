@@ -83,6 +83,12 @@ void completion_request_fini(struct completion_request *r); /* takes what read l
 MUST_USE int completion_prompt_ids(const struct completion_request *r, int i,
                                    const struct tokenizer *t, struct ids *out, struct api_error *e);
 
+/* With prompts of so many ids [n_prompts]: 400 where there is no room behind one of them. Log-probabilities of
+ * prompts that are echoed, and of answers that are no streams, are kept until these go out: bounds max_tokens,
+ * 400 where they are too many. */
+MUST_USE int completion_request_limit(struct completion_request *r, const int *n_ids, int context,
+                                      struct api_error *e);
+
 /* What echo gives back of prompt i, whose ids are `ids`: added to out, whose `failed` tells of a failure. */
 void completion_request_echo(const struct completion_request *r, int i, const struct tokenizer *t,
                              const struct ids *ids, struct buf *out);

@@ -276,6 +276,7 @@ def a_body_gets_what_run_gives_for_it(server):
             assert isinstance(json.loads(choices[0]["text"])["n"], int), choices
     for path, body in (("/completion", {"prompt": TEXT, "json_schema": record, "n_predict": 60}),
                        ("/completion", {"prompt": TEXT, "n_predict": 20}),
+                       ("/completion", {"model": "deepseek-chat", "prompt": TEXT, "n_predict": 20}),
                        ("/infill", {"input_prefix": "1 + ", "input_suffix": " = 3", "n_predict": 12,
                                     "grammar": "root ::= [0-9]+ [a-z]"})):
         body = {**body, "seed": 7}

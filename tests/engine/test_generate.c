@@ -130,6 +130,30 @@ static void a_stop_token_ends_but_not_before_its_time(void **state)
     rig_close(&r);
 }
 
+static void eos_as_a_stop_token_ends_also_where_it_is_ignored(void **state)
+{
+    (void)state;
+    struct rig r = rig_open(MODE_DEFAULT);
+    const int32_t eos = engine_eos(r.engine);
+    struct logit_bias bias = {eos, 1000};
+    for (int n_stops = 0; n_stops < 2; n_stops++) {
+        struct generate_options o = engine_generate_options(r.engine, false);
+        o.sampling.bias = &bias;
+        o.sampling.n_bias = 1;
+        o.max_tokens = 5;
+        o.ignore_eos = true;
+        o.stop_ids = &eos;
+        o.n_stop_ids = n_stops;
+        struct session *s = prompt(&r, 10);
+        struct generation *g = generate(s, &o);
+        assert_int_equal(generation_result(g)->n, n_stops ? 1 : 5);
+        assert_int_equal(generation_result(g)->finish, n_stops ? FINISH_STOP : FINISH_LENGTH);
+        generation_close(g);
+        session_free(s);
+    }
+    rig_close(&r);
+}
+
 static void the_context_is_a_limit(void **state)
 {
     (void)state;
@@ -506,6 +530,7 @@ int main(void)
         cmocka_unit_test(greedy_is_deepseeks),
         cmocka_unit_test(eos_ends_unless_ignored),
         cmocka_unit_test(a_stop_token_ends_but_not_before_its_time),
+        cmocka_unit_test(eos_as_a_stop_token_ends_also_where_it_is_ignored),
         cmocka_unit_test(the_context_is_a_limit),
         cmocka_unit_test(bad_requests_are_refused),
         cmocka_unit_test(an_answer_in_pieces_is_the_same),
