@@ -602,8 +602,8 @@ static void leave_pace(struct exchange *x)
 {
     struct pace *p = x->pace;
     struct message *m;
-    bool is_complete = x->n_choices && x->n_ended == x->n_choices;
-    if (!p) return;
+    if (!p) return; /* then the prepare thread may have x */
+    bool is_complete = x->n_ended == x->n_choices;
     x->pace = NULL;
     stop_timer(&x->tick);
     while ((m = pace_take(p)))
@@ -700,18 +700,30 @@ void exchange_reply(struct exchange *x, int status, json_t *body)
     let_go(x);
 }
 
+static void end_stream(struct exchange *x, bool done_mark)
+{
+    if (x->pace) { /* the ticks bring what waits */
+        stop_timer(&x->keep_alive);
+        pace_end(x->pace, done_mark);
+        return;
+    }
+    if (done_mark) http_stream_send(x->http, "data: [DONE]\n\n", 14);
+    http_stream_end(x->http);
+    let_go(x);
+}
+
 void exchange_fail(struct exchange *x, const struct api_error *e)
 {
     bool is_stream = x->begun && x->api->streams(x);
     if (is_stream && x->api->failed) {
         x->api->failed(x, e);
-        exchange_end_stream(x, false);
+        end_stream(x, false);
         return;
     }
     json_t *body = api_error_json(e, x->api->dialect, x->request_id);
     if (is_stream) {
         exchange_event(x, x->api->dialect == API_ANTHROPIC ? "error" : NULL, body);
-        exchange_end_stream(x, false);
+        end_stream(x, false);
     } else if (x->begun) {
         exchange_reply(x, 200, body);
     } else {
@@ -782,11 +794,8 @@ void exchange_event(struct exchange *x, const char *name, json_t *data)
 
 void exchange_end_stream(struct exchange *x, bool done_mark)
 {
-    if (x->pace) { /* the ticks bring what waits */
-        pace_end(x->pace, done_mark);
-        return;
-    }
-    if (done_mark) http_stream_send(x->http, "data: [DONE]\n\n", 14);
-    http_stream_end(x->http);
-    let_go(x);
+    if (x->error.status) /* the last event found no memory */
+        exchange_fail(x, &x->error);
+    else
+        end_stream(x, done_mark);
 }

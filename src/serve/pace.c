@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "serve/server_state.h"
 
 enum { MAX_EVENTS = 64 << 20 };
@@ -190,28 +191,37 @@ struct message *pace_next(struct pace *p)
 
 /* ---- cells ---- */
 
+/* Whether what was added behind `last` is there wholly; if not it goes, and there is room for less. */
+static bool keep_added(struct pace *p, size_t last)
+{
+    if (p->events.failed) {
+        p->events.failed = false;
+        p->events.size = last;
+        return false;
+    }
+    p->last = last;
+    return true;
+}
+
 bool pace_event(struct pace *p, const char *name, const char *json, size_t size)
 {
+    CHECK(!p->ending, "an event behind the last one");
     if (!pace_has_cell(p)) {
         buf_clear(&p->events);
         p->sent = 0;
     }
-    p->last = p->events.size;
+    size_t last = p->events.size;
     padding_event(&p->events, name, json, size, PADDING_CELL);
-    if (p->events.failed) p->events.size = p->last; /* whole cells */
-    return !p->events.failed;
+    return keep_added(p, last);
 }
 
 void pace_end(struct pace *p, bool done_mark)
 {
     size_t last = p->events.size;
     p->ending = true;
-    if (!done_mark || p->events.failed) return;
+    if (!done_mark) return;
     padding_done(&p->events, PADDING_CELL);
-    if (p->events.failed)
-        p->events.size = last;
-    else
-        p->last = last;
+    (void)keep_added(p, last);
 }
 
 bool pace_has_cell(const struct pace *p)

@@ -38,7 +38,8 @@ struct message *pace_next(struct pace *p);
 struct message *pace_take(struct pace *p);
 int pace_n_ends(const struct pace *p); /* messages of ends that wait */
 
-/* An event to send: see padding_event. False when memory is out; then the stream has a hole. */
+/* An event to send: see padding_event. Not after pace_end. False when memory is out or 64 MiB of events wait; then
+ * the stream has a hole, and an event that is shorter may still go in. */
 MUST_USE bool pace_event(struct pace *p, const char *name, const char *json, size_t size);
 /* No more events come; done_mark: "data: [DONE]" is the last. */
 void pace_end(struct pace *p, bool done_mark);

@@ -206,5 +206,16 @@ def a_stream_ends_whole_when_the_server_stops():
     assert found[-1].endswith(b"\n\ndata: [DONE]\n\n"), found[-1]
 
 
+def nothing_comes_behind_the_last_event():
+    """Though a sign of life would be due while it waits for its class, as there was no output."""
+    body = {"model": "claude", "max_tokens": 20, "seed": 3, "thinking": {"type": "disabled"},
+            "messages": [{"role": "user", "content": QUESTION}]}
+    with Server("--padding", "paced", "--padding-tick", "450") as server:
+        said = whole(server, "/v1/messages", body)["content"][0]["text"]
+        got = paced(server, "/v1/messages", {**body, "stop_sequences": [said[0]]})
+    assert [e["type"] for e in got] == ["message_start", "ping", "message_delta", "message_stop"], got
+
+
 if __name__ == "__main__":
-    main(*PACED, alone=(a_stream_ends_whole_when_the_server_stops,))
+    main(*PACED, alone=(a_stream_ends_whole_when_the_server_stops,
+                         nothing_comes_behind_the_last_event))

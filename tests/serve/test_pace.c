@@ -368,6 +368,28 @@ static void a_long_event_takes_several_cells_and_stays_whole(void **state)
     pace_free(p);
 }
 
+static void an_event_that_finds_no_room_leaves_room_for_one_that_tells_of_it(void **state)
+{
+    (void)state;
+    enum { SIZE = 64 << 20 };
+    struct pace *p = pace_new();
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    char *json = xmalloc(SIZE);
+    memset(json, 'x', SIZE);
+    assert_true(pace_event(p, NULL, "{\"a\":1}", 7));
+    assert_false(pace_event(p, NULL, json, SIZE));
+    assert_true(pace_event(p, NULL, "{\"b\":1}", 7));
+    pace_end(p, false);
+    assert_int_equal(send_all(p, &out), 16);
+    assert_null(strstr(out.data, "xx"));
+    assert_non_null(strstr(out.data, "data: {\"a\":1"));
+    assert_memory_equal(out.data + 15 * PADDING_CELL, "data: {\"b\":1", 12);
+    free(json);
+    buf_fini(&out);
+    pace_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +406,7 @@ int main(void)
         cmocka_unit_test(a_stream_has_a_class_of_cells_whatever_it_says),
         cmocka_unit_test(nothing_to_say_takes_a_cell_too),
         cmocka_unit_test(a_long_event_takes_several_cells_and_stays_whole),
+        cmocka_unit_test(an_event_that_finds_no_room_leaves_room_for_one_that_tells_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
