@@ -308,6 +308,7 @@ static void on_event(void *ctx, int choice, const struct parse_event *e)
 {
     const struct exchange_part *part = ctx;
     struct exchange *x = part->x;
+    if (atomic_load(&x->lost)) return;
     struct message *m = malloc(sizeof *m + e->size + 1);
     if (!m) {
         lose(x);
@@ -321,13 +322,15 @@ static void on_event(void *ctx, int choice, const struct parse_event *e)
 
 static void put_pick(struct exchange *x, enum message_kind kind, int choice, const struct pick *p)
 {
-    struct message *m = malloc(sizeof *m + sizeof *p);
+    size_t size = offsetof(struct pick, top) + (size_t)p->n_top * sizeof *p->top;
+    if (atomic_load(&x->lost)) return;
+    struct message *m = malloc(sizeof *m + size);
     if (!m) {
         lose(x);
         return;
     }
-    *m = (struct message){.x = x, .kind = kind, .choice = choice};
-    memcpy(m + 1, p, sizeof *p);
+    *m = (struct message){.x = x, .kind = kind, .choice = choice, .event.size = size};
+    memcpy(m + 1, p, size);
     queue_put(x->server->mailbox, &m->item);
 }
 
@@ -400,8 +403,8 @@ static void on_done(void *ctx, int choice, const struct generation_result *r,
     struct message *m = x->last[index];
     m->kind = MESSAGE_ENDED;
     m->choice = index;
-    if (failure) m->failure = *failure;
     if (r) x->ends[index] = end_of(r);
+    if (failure) x->ends[index].failure = *failure;
     x->ends[index].waited_too_long = job_of(part)->waited_too_long;
     count_answer(x, choice, x->job.generate.max_tokens, r);
     queue_put(x->server->mailbox, &m->item);
@@ -521,8 +524,8 @@ static void take_event(struct message *m)
 static void take_pick(struct message *m)
 {
     struct exchange *x = m->x;
-    struct pick pick;
-    memcpy(&pick, m + 1, sizeof pick);
+    struct pick pick = {0};
+    memcpy(&pick, m + 1, m->event.size);
     if (!x->http || x->error.status) return;
     if (m->kind == MESSAGE_DRAWN)
         x->api->drawn(x, m->choice, &pick);
@@ -533,9 +536,15 @@ static void take_pick(struct message *m)
 static void take_end(struct message *m)
 {
     struct exchange *x = m->x;
-    if (m->failure.code != ERR_NONE) {
-        log_error("serve: %s: %s", x->request_id, m->failure.message);
-        api_refuse_err(&x->error, &m->failure);
+    const struct err *failure = &x->ends[m->choice].failure;
+    if (failure->code != ERR_NONE) {
+        log_error("serve: %s: %s", x->request_id, failure->message);
+        api_refuse_err(&x->error, failure);
+    } else if (x->overran) {
+        api_refuse(&x->error, 503, NULL,
+                   "More than %d MiB of the answer wait for ticks: ask for less, or no "
+                   "log-probabilities",
+                   PACE_MAX_WAITING >> 20);
     } else if (atomic_load(&x->lost)) {
         api_refuse_memory(&x->error);
     } else if (x->ends[m->choice].waited_too_long) {
@@ -588,7 +597,8 @@ void exchange_take(struct message *m)
     } else if (!must_wait(m)) {
         handle_and_free(m);
     } else if (!pace_put(m->x->pace, m)) {
-        lose(m->x);
+        m->x->overran = true;
+        atomic_store(&m->x->cancel, true);
         free(m);
     }
 }

@@ -35,6 +35,7 @@ struct choice_end {
     int stop;                              /* index of the stop string that ended it, or -1 */
     bool waited_too_long;                  /* it never began */
     double prompt_seconds, decode_seconds; /* for display */
+    struct err failure;                    /* of the engine; ERR_NONE: none */
 };
 
 /* The choices of one prompt: they stand from `first` on among those of the exchange. */
@@ -102,7 +103,8 @@ struct exchange {
     bool wants_prompts; /* the log-probabilities of the prompts' tokens */
     struct pass pass;   /* of its key */
     atomic_bool cancel;
-    atomic_bool lost; /* an event found no memory: the answer has a hole */
+    atomic_bool lost; /* an event found no memory: the answer ends there */
+    bool overran;     /* more waits for ticks than may: likewise */
     struct api_error error;
     struct choice_end ends[EXCHANGE_MAX_CHOICES];
     int n_ended;

@@ -19,6 +19,7 @@ struct pace {
     int turn; /* the choice that is next */
     int n_ends;
     size_t waiting;        /* bytes of messages */
+    bool is_full;          /* one did not go in */
     struct message *given; /* by pace_next, to be freed */
     struct message *text;  /* room for one of PACE_TEXT bytes */
     struct buf events;     /* whole cells */
@@ -70,15 +71,15 @@ static bool is_text(const struct message *m)
 
 static size_t bytes_of(const struct message *m)
 {
-    if (m->kind == MESSAGE_EVENT) return sizeof *m + m->event.size;
-    return m->kind == MESSAGE_ENDED ? 0 : sizeof *m + sizeof(struct pick);
+    return m->kind == MESSAGE_ENDED ? 0 : sizeof *m + m->event.size;
 }
 
 bool pace_put(struct pace *p, struct message *m)
 {
     struct line *l = &p->lines[m->choice];
     size_t size = bytes_of(m);
-    if (size > PACE_MAX_WAITING - p->waiting && m->kind != MESSAGE_ENDED) return false;
+    p->is_full |= size > PACE_MAX_WAITING - p->waiting;
+    if (p->is_full && m->kind != MESSAGE_ENDED) return false;
     p->waiting += size;
     p->n_ends += m->kind == MESSAGE_ENDED;
     m->item.next = NULL;

@@ -29,8 +29,8 @@ enum { PACE_TEXT = 160, PACE_MAX_WAITING = 16 << 20 };
 struct pace *pace_new(void);    /* NULL when there is no memory */
 void pace_free(struct pace *p); /* with messages that wait, but those of ends; takes NULL */
 
-/* Takes m over, unless the result is false: too much waits. A message of an end always goes in, and stays its
- * owner's. */
+/* Takes m over, unless the result is false: it is one too many for PACE_MAX_WAITING bytes, or one was before, as an
+ * answer has no holes. A message of an end always goes in, and stays its owner's. */
 MUST_USE bool pace_put(struct pace *p, struct message *m);
 /* The next message to handle, texts joined and cut; NULL when none waits. Borrowed until the next call. */
 struct message *pace_next(struct pace *p);

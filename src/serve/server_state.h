@@ -54,9 +54,9 @@ struct message {
     struct exchange *x;
     enum message_kind kind;
     int choice;
-    struct parse_event
-        event; /* MESSAGE_EVENT: its text lies behind the message; MESSAGE_DRAWN, MESSAGE_PROMPTED: a pick */
-    struct err failure; /* MESSAGE_ENDED */
+    /* MESSAGE_EVENT: its text lies behind the message, with a NUL. MESSAGE_DRAWN, MESSAGE_PROMPTED: event.size bytes
+     * of a pick do, without the tops that it does not have. */
+    struct parse_event event;
 };
 
 /* Takes a whole request for a generating endpoint. */

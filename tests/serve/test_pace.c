@@ -38,7 +38,9 @@ static void put_text(struct pace *p, int choice, const char *text)
 
 static void put_pick(struct pace *p, int choice)
 {
-    assert_true(pace_put(p, message_new(MESSAGE_DRAWN, choice, sizeof(struct pick))));
+    struct message *m = message_new(MESSAGE_DRAWN, choice, sizeof(struct pick));
+    m->event.size = sizeof(struct pick);
+    assert_true(pace_put(p, m));
 }
 
 static void assert_text(struct pace *p, int choice, const char *text)
@@ -259,7 +261,7 @@ static void ends_are_counted_and_stay_the_callers(void **state)
     free(end);
 }
 
-static void more_than_its_limit_does_not_wait_but_for_ends(void **state)
+static void what_is_behind_its_limit_does_not_wait_but_for_ends(void **state)
 {
     (void)state;
     enum { SIZE = 1 << 20 };
@@ -273,6 +275,8 @@ static void more_than_its_limit_does_not_wait_but_for_ends(void **state)
         if (!pace_put(p, m)) break;
     }
     assert_int_equal(n, PACE_MAX_WAITING / SIZE - 1);
+    m->event.size = 1; /* it would fit, but then there would be a hole */
+    assert_false(pace_put(p, m));
     free(m);
     assert_true(pace_put(p, end));
     int n_left = 0;
@@ -281,9 +285,23 @@ static void more_than_its_limit_does_not_wait_but_for_ends(void **state)
         if (m != end) free(m);
     }
     assert_int_equal(n_left, n + 1);
-    put_text(p, 0, "there is room again");
+    m = message_new(MESSAGE_EVENT, 0, 2);
+    m->event = (struct parse_event){.kind = PARSE_CONTENT, .call = -1, .size = 1};
+    assert_false(pace_put(p, m)); /* it stays so */
+    free(m);
     pace_free(p);
     free(end);
+}
+
+static void a_token_with_its_log_probability_takes_little_room(void **state)
+{
+    (void)state;
+    struct pace *p = pace_new();
+    for (int i = 0; i < 50000; i++) {
+        put_pick(p, 0);
+        put_text(p, 0, " word");
+    }
+    pace_free(p);
 }
 
 /* ---- cells ---- */
@@ -402,7 +420,8 @@ int main(void)
         cmocka_unit_test(no_text_takes_more_than_its_room_and_none_is_lost),
         cmocka_unit_test(choices_take_turns),
         cmocka_unit_test(ends_are_counted_and_stay_the_callers),
-        cmocka_unit_test(more_than_its_limit_does_not_wait_but_for_ends),
+        cmocka_unit_test(what_is_behind_its_limit_does_not_wait_but_for_ends),
+        cmocka_unit_test(a_token_with_its_log_probability_takes_little_room),
         cmocka_unit_test(a_stream_has_a_class_of_cells_whatever_it_says),
         cmocka_unit_test(nothing_to_say_takes_a_cell_too),
         cmocka_unit_test(a_long_event_takes_several_cells_and_stays_whole),
