@@ -87,6 +87,26 @@ static void tell_audit(const struct exchange *x, const struct used *used)
     audit_add(x->server->audit, &e);
 }
 
+/* Into the list of those that only send, and out of it. */
+static void begin_sending(struct exchange *x)
+{
+    struct server *s = x->server;
+    x->next_sending = s->sending;
+    if (s->sending) s->sending->at_sending = &x->next_sending;
+    x->at_sending = &s->sending;
+    s->sending = x;
+    s->n_sending++;
+}
+
+static void end_sending(struct exchange *x)
+{
+    if (!x->at_sending) return;
+    *x->at_sending = x->next_sending;
+    if (x->next_sending) x->next_sending->at_sending = x->at_sending;
+    x->at_sending = NULL;
+    x->server->n_sending--;
+}
+
 static void free_exchange(struct exchange *x)
 {
     struct server *s = x->server;
@@ -94,6 +114,7 @@ static void free_exchange(struct exchange *x)
     tell_audit(x, &used);
     limits_leave(s->limits, &x->pass, &used, moment_now());
     let_go(x);
+    end_sending(x);
     x->api->fini(x);
     constraint_drop(x->constraint);
     ids_fini(&x->prompt);
@@ -590,16 +611,21 @@ static bool must_wait(const struct message *m)
     return x->pace && x->http && (m->kind == MESSAGE_ENDED || x->api->streams(x));
 }
 
+static void watch_sending(struct exchange *x);
+
 void exchange_take(struct message *m)
 {
+    struct exchange *x = m->x;
     if (m->kind == MESSAGE_PREPARED) {
-        take_prepared(m->x);
+        take_prepared(x);
     } else if (!must_wait(m)) {
         handle_and_free(m);
-    } else if (!pace_put(m->x->pace, m)) {
-        m->x->overran = true;
-        atomic_store(&m->x->cancel, true);
+    } else if (!pace_put(x->pace, m)) {
+        x->overran = true;
+        atomic_store(&x->cancel, true);
         free(m);
+    } else if (m->kind == MESSAGE_ENDED) {
+        watch_sending(x);
     }
 }
 
@@ -622,7 +648,8 @@ static void leave_pace(struct exchange *x)
     if (is_complete) free_exchange(x);
 }
 
-static void tick_stream(struct exchange *x)
+/* True: the stream is over, and the exchange has been freed. */
+static bool tick_stream(struct exchange *x)
 {
     struct message *m;
     begin_stream(x);
@@ -630,10 +657,39 @@ static void tick_stream(struct exchange *x)
         handle(m);
     http_stream_send(x->http, pace_cell(x->pace), PADDING_CELL);
     watch_reader(x);
-    if (!pace_is_over(x->pace)) return;
+    if (!pace_is_over(x->pace)) return false;
     http_stream_end(x->http);
     let_go(x);
     free_exchange(x);
+    return true;
+}
+
+/* What is left, without ticks; all choices have ended. The exchange is freed. */
+static void send_rest(struct exchange *x)
+{
+    if (!x->api->streams(x)) {
+        leave_pace(x);
+        return;
+    }
+    pace_hurry(x->pace);
+    while (!tick_stream(x))
+        continue;
+}
+
+/* An end has come: when it was the last one, all that is left is to send. */
+static void watch_sending(struct exchange *x)
+{
+    if (x->n_ended + pace_n_ends(x->pace) < x->n_choices) return;
+    if (x->server->draining || x->server->n_sending >= routes_max_exchanges(x->server))
+        send_rest(x);
+    else
+        begin_sending(x);
+}
+
+void exchange_send_all(struct server *s)
+{
+    while (s->sending)
+        send_rest(s->sending);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *ctx)

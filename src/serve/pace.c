@@ -26,7 +26,7 @@ struct pace {
     size_t sent, last;     /* bytes of events: that have gone; where the last one begins */
     int64_t n_cells;       /* sent */
     struct buf filler;     /* a cell */
-    bool ending;
+    bool ending, in_a_hurry;
 };
 
 struct pace *pace_new(void)
@@ -238,7 +238,8 @@ static bool fills_class(int64_t n)
 const char *pace_cell(struct pace *p)
 {
     int64_t left = (int64_t)(p->events.size - p->sent) / PADDING_CELL;
-    bool is_held = p->ending && p->sent == p->last && !fills_class(p->n_cells + left);
+    bool is_held = p->ending && !p->in_a_hurry && p->sent == p->last &&
+                   !fills_class(p->n_cells + left);
     p->n_cells++;
     if (!left || is_held) return p->filler.data;
     const char *cell = p->events.data + p->sent;
@@ -248,5 +249,10 @@ const char *pace_cell(struct pace *p)
 
 bool pace_is_over(const struct pace *p)
 {
-    return p->ending && !pace_has_cell(p) && fills_class(p->n_cells);
+    return p->ending && !pace_has_cell(p) && (p->in_a_hurry || fills_class(p->n_cells));
+}
+
+void pace_hurry(struct pace *p)
+{
+    p->in_a_hurry = true;
 }

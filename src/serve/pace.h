@@ -44,6 +44,9 @@ MUST_USE bool pace_event(struct pace *p, const char *name, const char *json, siz
 /* No more events come; done_mark: "data: [DONE]" is the last. */
 void pace_end(struct pace *p, bool done_mark);
 
+/* From now on nothing is held back for a class. */
+void pace_hurry(struct pace *p);
+
 bool pace_has_cell(const struct pace *p); /* of an event */
 /* The bytes of one cell. Borrowed until the next call of anything here. Not once it is over. */
 const char *pace_cell(struct pace *p);

@@ -133,10 +133,15 @@ static bool is_own_host(const struct server *s, const struct http_request *r)
     return !strncmp(host, "127.", 4) && strspn(host, "0123456789.") == n;
 }
 
+int routes_max_exchanges(const struct server *s)
+{
+    return s->o.max_streams + s->o.max_queue + SLACK;
+}
+
 /* More is under way than could run or wait: nothing is read any more. */
 static bool is_overloaded(const struct server *s)
 {
-    return s->n_exchanges >= s->o.max_streams + s->o.max_queue + SLACK ||
+    return s->n_exchanges - s->n_sending >= routes_max_exchanges(s) ||
            s->held_bytes >= HELD_BODIES * s->o.http.max_body;
 }
 

@@ -94,6 +94,7 @@ static void begin_drain(struct server *s)
     log_info("serve: stopping, %d answers under way", s->n_exchanges);
     evtimer_add(s->drain_timer, &most);
     event_add(s->drain_tick, &tick);
+    exchange_send_all(s);
 }
 
 static void on_woken(evutil_socket_t fd, short what, void *ctx)

@@ -33,6 +33,8 @@ struct server {
     pthread_t prepare_thread;
     bool has_prepare;
     int n_exchanges; /* not yet over */
+    int n_sending;   /* of these: all choices have ended, and what waits is sent by ticks */
+    struct exchange *sending;
     bool draining;
     atomic_bool stop; /* server_stop was called */
     bool has_key;
@@ -61,11 +63,15 @@ struct message {
 
 /* Takes a whole request for a generating endpoint. */
 void exchange_begin(struct server *s, struct http_request *r, const struct api *api);
+/* What waits for ticks of answers whose choices have all ended goes out now. */
+void exchange_send_all(struct server *s);
 /* A message has come. */
 void exchange_take(struct message *m);
 /* The prepare thread. */
 void *exchange_prepare_loop(void *server);
 
+/* How many may be under way; as many again may be waiting for ticks with all choices ended. */
+int routes_max_exchanges(const struct server *s);
 /* Whose body is wanted, and by whom it is answered: see routes.c. */
 bool routes_head(void *server, struct http_request *r);
 void routes_request(void *server, struct http_request *r);

@@ -202,8 +202,46 @@ def a_stream_ends_whole_when_the_server_stops():
         s.close()
         server.process.wait(timeout=60)
     found = split(data)
-    assert {len(chunk) for chunk in found} == {CELL} and is_class(len(found)), found
+    assert {len(chunk) for chunk in found} == {CELL}, found
     assert found[-1].endswith(b"\n\ndata: [DONE]\n\n"), found[-1]
+
+
+def answers_that_only_wait_for_ticks_hold_nothing_up():
+    """As many as may be under way wait for minutes: others are let in, what is more does not wait, and when
+    the server stops all are sent whole."""
+    most = 1 + 2 + 64
+
+    def drawn():
+        text = server.ask("GET", "/metrics")[1].decode()
+        return sum(float(line.split()[-1]) for line in text.splitlines()
+                   if line.startswith("vllm:generation_tokens_total"))
+
+    with Server("--padding", "paced", "--padding-tick", "10000", "--ctx", "2048", "--max-streams", "1",
+                "--max-queue", "2") as server:
+        streams = []
+        for n in range(most):
+            text = json.dumps(chat(max_tokens=1, stream=n > 0))
+            s = socket.create_connection((server.host, server.port), timeout=60)
+            s.sendall(f"POST /chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+                      f"Content-Length: {len(text)}\r\n\r\n{text}".encode())
+            streams.append(s)
+            wait_for(lambda: drawn() == n + 1)
+        answer, data = server.ask("POST", "/tokenize", {"content": "x"})
+        assert answer.status == 200, data
+        more = chunks_of(server, "/chat/completions", chat(max_tokens=1, stream=True))
+        server.process.send_signal(signal.SIGTERM)
+        answers = []
+        for s in streams:
+            data = b""
+            while piece := s.recv(1 << 16):
+                data += piece
+            s.close()
+            answers.append(data)
+    head, _, body = answers.pop(0).partition(b"\r\n\r\n")
+    assert b" 200 OK" in head and json.loads(body.strip())["choices"], body
+    for chunks in [more, *map(split, answers)]:
+        assert {len(chunk) for chunk in chunks} == {CELL}, chunks
+        assert chunks[-1].endswith(b"\n\ndata: [DONE]\n\n"), chunks[-1]
 
 
 def nothing_comes_behind_the_last_event():
@@ -218,4 +256,5 @@ def nothing_comes_behind_the_last_event():
 
 if __name__ == "__main__":
     main(*PACED, alone=(a_stream_ends_whole_when_the_server_stops,
+                         answers_that_only_wait_for_ticks_hold_nothing_up,
                          nothing_comes_behind_the_last_event))

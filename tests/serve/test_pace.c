@@ -362,6 +362,24 @@ static void nothing_to_say_takes_a_cell_too(void **state)
     pace_free(p);
 }
 
+static void in_a_hurry_nothing_waits_for_a_class(void **state)
+{
+    (void)state;
+    struct pace *p = pace_new();
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    for (int i = 0; i < 3; i++)
+        assert_true(pace_event(p, NULL, "{\"a\":1}", 7));
+    pace_cell(p);
+    pace_hurry(p);
+    assert_false(pace_is_over(p));
+    pace_end(p, true);
+    assert_int_equal(send_all(p, &out), 3);
+    assert_string_equal(out.data + out.size - 16, "\n\ndata: [DONE]\n\n");
+    buf_fini(&out);
+    pace_free(p);
+}
+
 static void a_long_event_takes_several_cells_and_stays_whole(void **state)
 {
     (void)state;
@@ -424,6 +442,7 @@ int main(void)
         cmocka_unit_test(a_token_with_its_log_probability_takes_little_room),
         cmocka_unit_test(a_stream_has_a_class_of_cells_whatever_it_says),
         cmocka_unit_test(nothing_to_say_takes_a_cell_too),
+        cmocka_unit_test(in_a_hurry_nothing_waits_for_a_class),
         cmocka_unit_test(a_long_event_takes_several_cells_and_stays_whole),
         cmocka_unit_test(an_event_that_finds_no_room_leaves_room_for_one_that_tells_of_it),
     };
