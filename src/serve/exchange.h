@@ -115,7 +115,8 @@ struct exchange {
     struct event *stall;                     /* the client does not read: then it ends */
     struct pace *pace;                       /* what waits for its ticks; NULL: nothing waits */
     struct event *tick;
-    struct exchange *next_sending, **at_sending; /* in the server's list; at_sending NULL: not in it */
+    struct exchange *next_sending,
+        **at_sending; /* in the server's list; at_sending NULL: not in it */
     int64_t n_ticks;
     size_t n_signs; /* bytes of white space sent before a whole answer */
     char *body;     /* of the request, until it is prepared */

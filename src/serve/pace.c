@@ -238,8 +238,8 @@ static bool fills_class(int64_t n)
 const char *pace_cell(struct pace *p)
 {
     int64_t left = (int64_t)(p->events.size - p->sent) / PADDING_CELL;
-    bool is_held = p->ending && !p->in_a_hurry && p->sent == p->last &&
-                   !fills_class(p->n_cells + left);
+    bool is_held =
+        p->ending && !p->in_a_hurry && p->sent == p->last && !fills_class(p->n_cells + left);
     p->n_cells++;
     if (!left || is_held) return p->filler.data;
     const char *cell = p->events.data + p->sent;

@@ -124,6 +124,40 @@ static int pass_fields(const struct fields *body, json_t *chat)
 
 /* ---- what the response repeats ---- */
 
+static size_t characters_of(const char *text, size_t size)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < size; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return n;
+}
+
+/* Limits as OpenAI has them. */
+static int check_metadata(const struct fields *body)
+{
+    struct fields metadata;
+    const char *key;
+    json_t *value;
+    if (field_object(body, "metadata", &metadata)) return -1;
+    if (json_object_size(metadata.object) > RESPONSES_MAX_METADATA)
+        return field_refuse(body, 400, "metadata", "has %zu pairs, allowed are %d",
+                            json_object_size(metadata.object), RESPONSES_MAX_METADATA);
+    json_object_foreach(metadata.object, key, value)
+    {
+        size_t n = characters_of(key, strlen(key));
+        if (n > RESPONSES_MAX_KEY)
+            return field_refuse(body, 400, "metadata", "a key has %zu characters, allowed are %d",
+                                n, RESPONSES_MAX_KEY);
+        if (!json_is_string(value))
+            return field_refuse(body, 400, "metadata", "the values must be strings");
+        n = characters_of(json_string_value(value), json_string_length(value));
+        if (n > RESPONSES_MAX_VALUE)
+            return field_refuse(body, 400, "metadata", "a value has %zu characters, allowed are %d",
+                                n, RESPONSES_MAX_VALUE);
+    }
+    return 0;
+}
+
 static int echo_reasoning(const struct fields *body, json_t *echo)
 {
     const json_t *given = field_get(body, "reasoning");
@@ -171,8 +205,7 @@ static int read_echo(const struct fields *body, json_t *echo)
         {"truncation", "\"disabled\"", false},
         {"user", "null", true},
     };
-    struct fields metadata;
-    if (field_object(body, "metadata", &metadata)) return -1;
+    if (check_metadata(body)) return -1;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (dialect_set(echo, fields[i].name,
                         json_loads(fields[i].otherwise, JSON_DECODE_ANY, NULL), body->e) ||
@@ -198,6 +231,27 @@ int responses_request_read(struct responses_request *out, json_t *body, struct a
     json_decref(body);
     if (rc) responses_request_fini(out);
     return rc;
+}
+
+int responses_request_limit(const struct responses_request *r, size_t most, struct api_error *e)
+{
+    const struct fields echo = fields_of(r->echo, e);
+    const char *name, *largest = "";
+    json_t *value;
+    size_t sum = 0, max = 0;
+    json_object_foreach(r->echo, name, value)
+    {
+        size_t size = json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+        sum += size;
+        if (size <= max) continue;
+        max = size;
+        largest = name;
+    }
+    if (sum <= most) return 0;
+    return field_refuse(&echo, 413, largest,
+                        "has %zu bytes; what a paced stream repeats of its request has %zu, "
+                        "allowed are %zu",
+                        max, sum, most);
 }
 
 void responses_request_fini(struct responses_request *r)

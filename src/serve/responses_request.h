@@ -7,6 +7,8 @@
 
 #include "serve/api_error.h"
 
+enum { RESPONSES_MAX_METADATA = 16, RESPONSES_MAX_KEY = 64, RESPONSES_MAX_VALUE = 512 };
+
 struct responses_request {
     json_t *chat;   /* the chat body; owned until it is taken */
     json_t *echo;   /* what a response repeats of its request; owned */
@@ -34,7 +36,11 @@ struct responses_request {
  * Tools that a service would run itself (web_search, file_search, ...) are left out; those that its clients
  * run in a way of their own (local_shell, computer_use, ...) are refused, as are previous_response_id,
  * conversation, background, prompt, images, files, items of other kinds, log-probabilities and allowed_tools.
- * Ignored: store, metadata (both come back), truncation, verbosity and all that is unknown. */
+ * Ignored: store, metadata (both come back), truncation, verbosity and all that is unknown. metadata has at most 16
+ * pairs, keys of 64 and texts of 512 characters. */
 MUST_USE int responses_request_read(struct responses_request *out, json_t *body,
                                     struct api_error *e);
+/* 413 for the largest field of those that a response repeats, when they have more than `most` bytes together. */
+MUST_USE int responses_request_limit(const struct responses_request *r, size_t most,
+                                     struct api_error *e);
 void responses_request_fini(struct responses_request *r); /* takes a zeroed one, too */

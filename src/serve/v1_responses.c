@@ -6,6 +6,9 @@
 #include "serve/responses_request.h"
 #include "serve/server_state.h"
 
+/* What a paced stream repeats of its request: three times, in cells. */
+enum { MAX_PACED_ECHO = 80 << 10 };
+
 struct responses {
     struct responses_request request;
     struct chat_request chat;
@@ -30,6 +33,9 @@ static int prepare(struct exchange *x, json_t *body, struct api_error *e)
     json_t *chat = r->request.chat;
     r->request.chat = NULL;
     if (chat_job_prepare(x, &r->chat, chat, e)) return -1;
+    if (r->chat.stream && x->server->o.padding == PADDING_PACED &&
+        responses_request_limit(&r->request, MAX_PACED_ECHO, e))
+        return -1;
     chat_answer_init(&r->answer, x->job.generate.parse.thinking);
     r->out = (struct responses_answer){.send = r->chat.stream ? send_to_client : NULL,
                                        .ctx = x,

@@ -170,6 +170,15 @@ def responses_say_the_same(server):
 
 
 @check
+def a_stream_of_responses_that_would_repeat_too_much_is_refused(server):
+    for field, value, status in (("prompt_cache_key", "x" * (80 << 10), 413),
+                                 ("metadata", {"a": "x" * 250000}, 400)):
+        body = {"model": "nano", "input": QUESTION, "max_output_tokens": 1, "stream": True, field: value}
+        answer, data = server.ask("POST", "/v1/responses", body)
+        assert answer.status == status and json.loads(data)["error"]["param"] == field, data
+
+
+@check
 def a_refusal_comes_at_once_and_is_no_stream(server):
     answer, data = server.ask("POST", "/chat/completions", chat(temperature=9, stream=True))
     assert answer.status == 422 and "temperature" in data.decode(), data

@@ -336,6 +336,7 @@ static void what_is_wrong_is_refused_by_its_name(void **state)
          NULL, NULL, 400, "text.format.strict"},
         {"'text': {'verbosity': 1}", NULL, NULL, 400, "text.verbosity"},
         {"'metadata': 'x'", NULL, NULL, 400, "metadata"},
+        {"'metadata': {'a': 1}", NULL, NULL, 400, "metadata"},
         {"'tools': {}", NULL, NULL, 400, "tools"},
         {"'tools': ['f']", NULL, NULL, 400, "tools[0]"},
         {"'tools': [{'name': 'f'}]", NULL, NULL, 400, "tools[0].type"},
@@ -421,6 +422,74 @@ static void a_response_repeats_its_request(void **state)
     }
 }
 
+/* A request whose metadata is n pairs, with a key of n_key characters and a text of n_value. */
+static int read_metadata(struct responses_request *r, int n, int n_key, int n_value,
+                         struct api_error *e)
+{
+    json_t *metadata = json_object();
+    struct buf key, value;
+    buf_init(&key, 1 << 16);
+    buf_init(&value, 1 << 16);
+    while (n_key-- > 0)
+        buf_add_str(&key, "é");
+    while (n_value-- > 0)
+        buf_add_str(&value, "語");
+    for (int i = 1; i < n; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        json_object_set_new(metadata, name, json_string("x"));
+    }
+    json_object_set_new(metadata, buf_text(&key), json_string(buf_text(&value)));
+    buf_fini(&key);
+    buf_fini(&value);
+    return responses_request_read(
+        r, json_pack("{s:s, s:s, s:o}", "model", "m", "input", "hi", "metadata", metadata), e);
+}
+
+static void metadata_has_the_limits_of_openai(void **state)
+{
+    (void)state;
+    static const struct {
+        int n, n_key, n_value, status;
+    } rows[] = {
+        {16, 64, 512, 0}, {17, 64, 512, 400}, {16, 65, 512, 400}, {16, 64, 513, 400}, {1, 1, 0, 0}};
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        struct responses_request r;
+        struct api_error e = {0};
+        int rc = read_metadata(&r, rows[i].n, rows[i].n_key, rows[i].n_value, &e);
+        assert_int_equal(rc, rows[i].status ? -1 : 0);
+        assert_int_equal(e.status, rows[i].status);
+        if (rows[i].status) assert_string_equal(e.param, "metadata");
+        responses_request_fini(&r);
+    }
+}
+
+static void what_is_repeated_can_be_limited_and_the_largest_field_is_named(void **state)
+{
+    (void)state;
+    struct responses_request r;
+    struct api_error e = {0};
+    json_t *body =
+        dialect_json("{'model': 'm', 'input': 'hi', 'instructions': "
+                     "'01234567890123456789012345678901234567890123456789012345678901'}");
+    assert_int_equal(responses_request_read(&r, body, &e), 0);
+    size_t low = 0, high = 1000; /* the least limit that it keeps */
+    while (low < high) {
+        struct api_error refused = {0};
+        size_t middle = (low + high) / 2;
+        if (responses_request_limit(&r, middle, &refused)) {
+            assert_int_equal(refused.status, 413);
+            assert_string_equal(refused.param, "instructions");
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    size_t whole = json_dumpb(r.echo, NULL, 0, JSON_COMPACT);
+    assert_true(low > 100 && low < whole); /* without the names */
+    responses_request_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +498,8 @@ int main(void)
         cmocka_unit_test(items_become_messages),
         cmocka_unit_test(what_is_wrong_is_refused_by_its_name),
         cmocka_unit_test(a_response_repeats_its_request),
+        cmocka_unit_test(metadata_has_the_limits_of_openai),
+        cmocka_unit_test(what_is_repeated_can_be_limited_and_the_largest_field_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
