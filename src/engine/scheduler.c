@@ -13,7 +13,7 @@
 enum { FIRST_ROWS = 16 };  /* of a prompt beside answers, before anything was measured */
 enum { ALONE_ROWS = 128 }; /* of prompts where no answer is drawn, at least */
 
-static const double STEP_STRETCH = 1.4;
+static const double STEP_STRETCH = 1.25;
 static const double ALONE_SECONDS = 2; /* of a step of prompts alone */
 static const double SMOOTH = 0.2;      /* weight of a new measurement in a running mean */
 
