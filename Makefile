@@ -75,8 +75,10 @@ $B/libtenon.a: $(LIB_OBJ)
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-# Plain loops of ops, which the compiler makes vectors of what every processor has.
+# Plain loops of ops, which the compiler makes vectors of what every processor has. Another OPT holds for all.
+ifeq ($(OPT),-O2)
 $(patsubst %,$B/src/cpu/%.o,attend experts hyper rows select vec): CFLAGS += -O3
+endif
 $B/%_avx2.o: CFLAGS += $(ISA_avx2)
 $B/%_avxvnni.o: CFLAGS += $(ISA_avxvnni)
 $B/%_avx512.o: CFLAGS += $(ISA_avx512)

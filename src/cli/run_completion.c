@@ -40,11 +40,11 @@ static int refused(const struct api_error *e, const char *path, struct err *err)
     return err_set(err, ERR_ARGUMENT, "%s: %s (%d)", path, e->message, e->status);
 }
 
-/* Of which endpoint it is. OpenAI's wants a model; llama.cpp's may have one, and has fields of its own. */
+/* Of which endpoint it is: n_predict, n_probs and return_tokens are llama.cpp's alone; a model without them is
+ * asked for of OpenAI's. */
 static enum completion_shape shape_of(const json_t *body)
 {
-    static const char *const llama[] = {"n_predict", "n_probs", "repeat_last_n", "repeat_penalty",
-                                        "return_tokens"};
+    static const char *const llama[] = {"n_predict", "n_probs", "return_tokens"};
     if (json_object_get(body, "input_prefix")) return COMPLETION_INFILL;
     for (size_t i = 0; i < sizeof llama / sizeof *llama; i++)
         if (json_object_get(body, llama[i])) return COMPLETION_LLAMA;

@@ -284,6 +284,30 @@ static void each_choice_is_the_answer_it_is_alone(void **state)
 }
 
 /* One place: what is asked later must wait, so the queue fills. */
+/* However slow the machine: at least 128 rows a step where nobody draws; at first no more. */
+static void a_prompt_alone_takes_large_steps(void **state)
+{
+    (void)state;
+    enum { PROMPT = 300 };
+    struct rig r = rig_open(2);
+    struct board b;
+    board_init(&b);
+    assert_true(r.n_tokens >= PROMPT);
+    struct scheduler *s = open_scheduler(&r, 2, 512, 4);
+    struct question q = question_at(&r, &b, 0, PROMPT, 1);
+    submit(s, &q);
+    board_wait(&b, 1);
+    while (scheduler_stats(s).step_began > 0)
+        sched_yield();
+    struct scheduler_stats stats = scheduler_stats(s);
+    assert_int_equal(stats.n_prompt_rows, PROMPT);
+    assert_in_range(stats.n_steps, 2, 4);
+    assert_true(stats.step_rows[7] >= 1); /* 65 to 128 rows: the first one */
+    scheduler_close(s);
+    board_fini(&b);
+    rig_close(&r);
+}
+
 static void a_full_queue_refuses(void **state)
 {
     (void)state;
@@ -601,6 +625,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_choice_is_the_answer_it_is_alone),
+        cmocka_unit_test(a_prompt_alone_takes_large_steps),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(what_can_never_start_is_refused),
         cmocka_unit_test(memory_is_reserved_before_an_answer_begins),
